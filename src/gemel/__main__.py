@@ -1,0 +1,5 @@
+"""`python -m gemel` is the same as `gemel`."""
+
+from gemel.cli import main
+
+main()

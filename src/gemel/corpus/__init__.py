@@ -1,0 +1,1 @@
+"""From records to examples: who is who, sessions, windows, slices, essays, splits, the portrait."""

@@ -1,0 +1,1 @@
+"""Measuring likeness, each number with its floor, ceiling and interval."""

@@ -1,0 +1,1 @@
+"""Detecting and replacing what identifies people, and guarding what goes out."""

@@ -1,0 +1,1 @@
+"""The local server: OpenAI-compatible, private, with a page to talk on."""

@@ -1,0 +1,1 @@
+"""Reading exports: one file per format, each unknown to the others."""

@@ -1,0 +1,1 @@
+"""Personas, questions, grounded answers and knowledge through any speaker."""

@@ -1,0 +1,1 @@
+"""Learning the voice: batches, one loop, checkpoints."""
