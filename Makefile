@@ -1,0 +1,53 @@
+# Two commands set everything up: `make demo` (the main job on shipped data) and `make test`.
+# Torch is pinned by constraints.txt: an unbounded torch fetches gigabytes of CUDA on Linux.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_PROGRESS_BAR := off
+
+.PHONY: demo test lint types floors unit slow format reference web extension clean
+
+demo: $(VENV)/.run
+	$(BIN)/gemel demo
+
+test: lint types floors unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check --output-format concise .
+	$(BIN)/ruff format --check -q .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+floors: $(VENV)/.dev
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format -q .
+	$(BIN)/ruff check --fix -q .
+
+reference: $(VENV)/.dev
+	$(BIN)/python docs/make_reference.py
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing gemel and what it needs (about two minutes, 2 GB with training) …"
+	@$(BIN)/python -m pip install -q -e '.[train,evaluate,serve]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -e '.[dev]'
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf demo-twin .mypy_cache .ruff_cache .pytest_cache .hypothesis
