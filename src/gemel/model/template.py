@@ -1,8 +1,8 @@
 """How turns become one text for a model, and which of it is learned.
 
-Two templates exist. `gemel` writes conversation tokens of its own: a group has many named
+Three templates exist. `gemel` (here) writes conversation tokens of its own: a group has many named
 speakers, a burst keeps its borders, and the time that passed is a token. `chat` uses the chat
-template that a downloaded base brings along (see `chat_segments`).
+template that a downloaded base brings along, `plain` writes names and line breaks (both in `chat`).
 
 The `gemel` form, one line per turn for reading only (no line breaks are added):
 
@@ -20,9 +20,13 @@ known. The loss of a learned turn covers its text, the `<|also|>` borders and it
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from tokenizers import Tokenizer
 
 from gemel.examples import Role, Turn
 
@@ -39,7 +43,12 @@ __all__ = [
     "SAYS",
     "SPECIAL_TOKENS",
     "TURN",
+    "Codec",
+    "Encoded",
+    "GemelTemplate",
     "Segment",
+    "Template",
+    "clip",
     "gap_token",
     "reply_header",
     "segments",
@@ -123,3 +132,137 @@ def _opening(turn: Turn, index: int, last: datetime | None) -> list[Segment]:
         out.append(Segment(turn.name, False, False, index))
     out.append(Segment(SAYS, True, False, index))
     return out
+
+
+class Encoded(NamedTuple):
+    """Rendered turns as tokens; the three lists have the same length."""
+
+    ids: list[int]
+    learn: list[bool]
+    """Whether token i is a target of the loss (it is predicted from the tokens before it)."""
+    turn: list[int]
+    """Index of the turn that token i belongs to; -1 for what frames the example."""
+
+
+def clip(ids: Sequence[int], limit: int) -> list[int]:
+    """At most `limit` tokens: the first one (it opens the text) and the last `limit - 1`."""
+    return list(ids) if len(ids) <= limit else [*ids[:1], *ids[len(ids) - limit + 1 :]]
+
+
+class Codec:
+    """Plain text to token ids and back.
+
+    What a person typed never becomes a special token, even where it spells one. The tokenizer given
+    is copied and left as it is.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._plain.no_truncation()
+        self._plain.no_padding()
+        self._framing = Tokenizer.from_str(self._plain.to_str())
+        self._plain.encode_special_tokens = True
+        first = self._plain.encode("a", add_special_tokens=False).tokens[0]
+        self._adds_space = first.startswith("\u2581")  # SentencePiece's "▁": a space is put before every text
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of text as typed."""
+        if self._adds_space and text.startswith(" "):
+            text = text[1:]
+        return list(self._plain.encode(text, add_special_tokens=False).ids) if text else []
+
+    def encode_frame(self, text: str) -> list[int]:
+        """Token ids of a template's own text, in which special tokens are meant."""
+        return list(self._framing.encode(text, add_special_tokens=False).ids) if text else []
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of tokens; special tokens are left out, unfinished UTF-8 shows as U+FFFD."""
+        return str(self._plain.decode(list(ids), skip_special_tokens=True))
+
+    def id(self, token: str) -> int | None:
+        """The id of a token by its exact name."""
+        found: int | None = self._plain.token_to_id(token)
+        return found
+
+
+class Template(ABC):
+    """How turns become tokens for one base, and how a reply's tokens become parts again."""
+
+    name: str
+    stop_ids: frozenset[int]
+    """Any of these tokens ends a reply."""
+
+    @abstractmethod
+    def encode(self, turns: Sequence[Turn], *, close: bool = True) -> Encoded:
+        """Tokens of a whole conversation, oldest turn first; `close`: nothing follows it."""
+
+    @abstractmethod
+    def header(self, turns: Sequence[Turn], *, name: str, now: datetime | None = None) -> list[int]:
+        """Tokens before a reply by `name` to `turns`: what a model is prompted with."""
+
+    @abstractmethod
+    def parts(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """The messages of a generated reply; tokens from the first stop token on are ignored."""
+
+    def piece(self, ids: Sequence[int]) -> str:
+        """The text of a reply as far as its tokens tell, for streaming: it only ever grows."""
+        return "\n".join(self.parts(ids)).rstrip("\ufffd")
+
+    def encode_pair(self, context: Sequence[Turn], reply: Turn) -> Encoded:
+        """Tokens of a context and a reply of which only the reply is learned."""
+        turns = [*(replace(t, learn=False) for t in context), replace(reply, learn=True)]
+        return self.encode(turns, close=False)
+
+    def until_stop(self, ids: Sequence[int]) -> list[int]:
+        """The tokens before the first stop token."""
+        end = next((i for i, token in enumerate(ids) if token in self.stop_ids), len(ids))
+        return list(ids[:end])
+
+
+class GemelTemplate(Template):
+    """Conversation tokens of gemel's own (see the head of this module).
+
+    Args:
+        tokenizer: a Hugging Face fast tokenizer that has `SPECIAL_TOKENS`.
+    """
+
+    name = "gemel"
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.codec = Codec(tokenizer)
+        self._special = {token: self._need(token) for token in SPECIAL_TOKENS}
+        self._also = self._special[ALSO]
+        ends = [self._special[token] for token in (EOT, END, TURN, BEGIN)]
+        self.stop_ids = frozenset([*ends, *filter(None.__ne__, [tokenizer.eos_token_id])])
+
+    def _need(self, token: str) -> int:
+        found = self.codec.id(token)
+        if found is None:
+            raise ValueError(f"the tokenizer has no {token}")
+        return found
+
+    def _encode(self, items: Sequence[Segment]) -> Encoded:
+        ids: list[int] = []
+        learn: list[bool] = []
+        turn: list[int] = []
+        for item in items:
+            new = [self._special[item.text]] if item.special else self.codec.encode(item.text)
+            ids.extend(new)
+            learn.extend([item.learn] * len(new))
+            turn.extend([item.turn] * len(new))
+        return Encoded(ids, learn, turn)
+
+    def encode(self, turns: Sequence[Turn], *, close: bool = True) -> Encoded:
+        return self._encode(segments(turns, close=close))
+
+    def header(self, turns: Sequence[Turn], *, name: str, now: datetime | None = None) -> list[int]:
+        return self._encode(reply_header(turns, name=name, now=now)).ids
+
+    def parts(self, ids: Sequence[int]) -> tuple[str, ...]:
+        out: list[list[int]] = [[]]
+        for token in self.until_stop(ids):
+            if token == self._also:
+                out.append([])
+            else:
+                out[-1].append(token)
+        return tuple(self.codec.decode(part) for part in out)
