@@ -189,6 +189,7 @@ class Template(ABC):
     """How turns become tokens for one base, and how a reply's tokens become parts again."""
 
     name: str
+    codec: Codec
     stop_ids: frozenset[int]
     """Any of these tokens ends a reply."""
 
@@ -212,6 +213,10 @@ class Template(ABC):
         """Tokens of a context and a reply of which only the reply is learned."""
         turns = [*(replace(t, learn=False) for t in context), replace(reply, learn=True)]
         return self.encode(turns, close=False)
+
+    def token_text(self, token: int) -> str:
+        """The text of one token; "" for special tokens, U+FFFD for a part of a character."""
+        return "" if token in self.stop_ids else self.codec.decode([token])
 
     def until_stop(self, ids: Sequence[int]) -> list[int]:
         """The tokens before the first stop token."""
