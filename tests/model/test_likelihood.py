@@ -115,9 +115,9 @@ def test_sliding_windows_and_soft_caps_are_kept(family: str) -> None:
 def test_a_layout_covers_every_token_once() -> None:
     lengths = sorted([3, 3, 3, 5, 40, 41, 44, 90, 200, 201])
     layout = Layout.of(lengths)
-    assert [(b.start, b.stop) for b in layout.buckets][0][0] == 0
+    assert layout.buckets[0].start == 0
     assert layout.buckets[-1].stop == sum(lengths)
-    assert sum(b.count for b in layout.buckets) == len(lengths)
+    assert sum(b.many for b in layout.buckets) == len(lengths)
     for bucket in layout.buckets:
         if bucket.gather is not None and bucket.keep is not None:
             assert bucket.gather[bucket.keep].tolist() == list(range(bucket.stop - bucket.start))

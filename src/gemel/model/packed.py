@@ -38,13 +38,13 @@ class Bucket(NamedTuple):
     start: int
     stop: int
     """Tokens of the row that belong to it."""
-    count: int
+    many: int
     length: int
     """Sequences, and tokens of the longest."""
     gather: Tensor | None
-    """(count * length,) index into the bucket's tokens, padding repeats a token; None: no padding."""
+    """(many * length,) index into the bucket's tokens, padding repeats a token; None: no padding."""
     keep: Tensor | None
-    """(stop - start,) index into count * length of what is no padding."""
+    """(stop - start,) index into many * length of what is no padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +172,14 @@ def packed_attention(
             rows = x[bucket.start : bucket.stop]
             if bucket.gather is not None:
                 rows = rows.index_select(0, bucket.gather)
-            views.append(rows.reshape(bucket.count, bucket.length, *x.shape[1:]).transpose(1, 2))
+            views.append(rows.reshape(bucket.many, bucket.length, *x.shape[1:]).transpose(1, 2))
         windowed = sliding_window is not None and bucket.length > sliding_window
         if softcap is None:
             mask = _band(bucket.length, sliding_window or 0, query.device) if windowed else None
             y = F.scaled_dot_product_attention(
-                *views,
+                views[0],
+                views[1],
+                views[2],
                 attn_mask=mask,
                 is_causal=mask is None,
                 scale=scaling,
@@ -187,7 +189,7 @@ def packed_attention(
         else:
             band = _band(bucket.length, sliding_window if windowed else None, query.device)
             y = _capped(views, band, scaling or views[0].shape[-1] ** -0.5, softcap, dropout)
-        y = y.transpose(1, 2).reshape(bucket.count * bucket.length, *y.shape[1:2], y.shape[3])
+        y = y.transpose(1, 2).reshape(bucket.many * bucket.length, *y.shape[1:2], y.shape[3])
         out.append(y if bucket.keep is None else y.index_select(0, bucket.keep))
     return (out[0] if len(out) == 1 else torch.cat(out))[None], None
 
