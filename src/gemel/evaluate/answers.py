@@ -1,0 +1,213 @@
+"""What each system says to each case: generated with progress, resumed after a kill, never twice.
+
+The person's own words from elsewhere (the ceiling) and other people's words (the floor) stand in the same
+table, so that every metric treats them like any system.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from gemel.evaluate.cases import Burst, Case, Pool
+from gemel.evaluate.journal import Journal
+from gemel.evaluate.sample import DOCUMENTS
+from gemel.examples import Role, TraitValue, Turn
+from gemel.records import stable_id
+from gemel.speaker import Reply, Sampling, Speaker
+from gemel.track import progress
+
+__all__ = ["MATCHED", "Answer", "Batched", "Prompted", "answer_all", "ask", "borrow"]
+
+MATCHED = ":matched"
+"""Suffix of borrowed replies chosen at the length of the person's reply."""
+
+PLAIN = Sampling()
+
+DOCUMENT_TOKENS = 96
+"""Tokens generated for a piece of a document; its opening is what is compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One system's reply to one case."""
+
+    case: str
+    system: str
+    parts: Burst
+    seconds: float = 0.0
+    """Wall time of the call, shared evenly among the replies of a batch."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    quoted: bool = False
+    """The person's own past reply, shown as such."""
+
+    @property
+    def text(self) -> str:
+        """The messages joined by line breaks."""
+        return "\n".join(self.parts)
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A speaker that answers many conversations at once."""
+
+    def replies(
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        *,
+        samplings: Sequence[Sampling],
+        traits: Sequence[Mapping[str, TraitValue] | None] | None = None,
+    ) -> list[Reply]:
+        """One reply per conversation, in order."""
+
+
+class Prompted(Speaker):
+    """Another speaker under an instruction.
+
+    Args:
+        inner: who answers.
+        system: the instruction, given as the first turn.
+        name: how the system is called in scores.
+    """
+
+    def __init__(self, inner: Speaker, system: str, *, name: str) -> None:
+        self.inner = inner
+        self.name = name
+        self._turn = Turn(role=Role.system, parts=(system,))
+
+    def reply(
+        self,
+        turns: Sequence[Turn],
+        *,
+        sampling: Sampling = PLAIN,
+        traits: Mapping[str, TraitValue] | None = None,
+    ) -> Reply:
+        return self.inner.reply((self._turn, *turns), sampling=sampling, traits=traits)
+
+    def replies(
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        *,
+        samplings: Sequence[Sampling],
+        traits: Sequence[Mapping[str, TraitValue] | None] | None = None,
+    ) -> list[Reply]:
+        """One reply per conversation, in order."""
+        return answer_all(self.inner, [(self._turn, *turns) for turns in conversations], samplings, traits)
+
+
+def answer_all(
+    speaker: Speaker,
+    conversations: Sequence[Sequence[Turn]],
+    samplings: Sequence[Sampling],
+    traits: Sequence[Mapping[str, TraitValue] | None] | None = None,
+) -> list[Reply]:
+    """All at once where the speaker can, else one after the other."""
+    if isinstance(speaker, Batched):
+        return speaker.replies(conversations, samplings=samplings, traits=traits)
+    known: Sequence[Any] = traits or [None] * len(conversations)
+    return [speaker.reply(c, sampling=s, traits=t) for c, s, t in zip(conversations, samplings, known)]
+
+
+def ask(
+    speaker: Speaker,
+    system: str,
+    cases: Sequence[Case],
+    *,
+    journal: Journal,
+    seed: int = 0,
+    batch: int = 32,
+    max_tokens: int = 120,
+) -> list[Answer]:
+    """The speaker's reply to every case, in order.
+
+    Each case has a seed of its own (from its id), so that a resumed evaluation gives the same replies.
+    """
+    todo = [c for c in cases if _key(system, c) not in journal]
+    todo.sort(key=lambda c: sum(len(p) for t in c.context for p in t.parts))
+    with progress(f"{system} answers", total=len(cases), unit="replies") as advance:
+        advance(len(cases) - len(todo))
+        for i in range(0, len(todo), batch):
+            group = todo[i : i + batch]
+            samplings = [
+                Sampling(max_tokens=DOCUMENT_TOKENS if c.kind in DOCUMENTS else max_tokens, seed=_seed(c, seed))
+                for c in group
+            ]
+            start = time.perf_counter()
+            replies = answer_all(speaker, [c.context for c in group], samplings, [c.traits or None for c in group])
+            seconds = (time.perf_counter() - start) / len(group)
+            journal.add(_row(system, c, r, seconds) for c, r in zip(group, replies))
+            advance(len(group))
+    return [_answer(system, c, journal[_key(system, c)]) for c in cases]
+
+
+def _key(system: str, case: Case) -> str:
+    return f"{system}|{case.id}"
+
+
+def _seed(case: Case, seed: int) -> int:
+    return int(stable_id(case.id, seed)[:8], 16)
+
+
+def _row(system: str, case: Case, reply: Reply, seconds: float) -> dict[str, Any]:
+    return {
+        "key": _key(system, case),
+        "parts": list(reply.parts),
+        "seconds": round(seconds, 4),
+        "in": reply.tokens_in,
+        "out": reply.tokens_out,
+        "quoted": reply.quoted,
+    }
+
+
+def _answer(system: str, case: Case, row: Mapping[str, Any]) -> Answer:
+    return Answer(
+        case=case.id,
+        system=system,
+        parts=tuple(row["parts"]),
+        seconds=row["seconds"],
+        tokens_in=row["in"],
+        tokens_out=row["out"],
+        quoted=row["quoted"],
+    )
+
+
+def borrow(
+    cases: Sequence[Case], pool: Sequence[Pool], system: str, *, matched: bool, seed: int = 0, draws: int = 12
+) -> list[Answer] | None:
+    """A reply from elsewhere for every case: another session's, to the same contact where there are enough.
+
+    Args:
+        pool: replies to take from; none of the case's own session is taken.
+        matched: take the one nearest in length among `draws` drawn, else the first drawn.
+
+    Returns:
+        One answer per case, or None when the pool cannot serve every case. Each reply of the pool is
+        used once until all that fit a case were used.
+    """
+    rng = random.Random(stable_id(system, seed))
+    by_contact: dict[str, list[int]] = defaultdict(list)
+    for i, item in enumerate(pool):
+        by_contact[item.contact].append(i)
+    used = [0] * len(pool)
+    everyone = list(range(len(pool)))
+    out = []
+    for case in cases:
+        near = [i for i in by_contact.get(case.contact, ()) if pool[i].session != case.session] if case.contact else []
+        choice = near if len(near) >= 8 else [i for i in everyone if pool[i].session != case.session]
+        if not choice:
+            return None
+        drawn = rng.sample(choice, min(draws, len(choice)))
+        best = min(drawn, key=lambda i: (used[i], _far(case, pool[i]) if matched else 0.0))
+        used[best] += 1
+        out.append(Answer(case=case.id, system=system, parts=pool[best].turn.parts))
+    return out
+
+
+def _far(case: Case, item: Pool) -> float:
+    return abs(math.log1p(len(item.turn.text)) - math.log1p(len(case.truth.text)))
