@@ -100,6 +100,10 @@ class CorpusSection(Section):
     """ISO 639-1 codes among which languages are told apart."""
     author: str = ""
     """Author of the documents that are the person's own; empty: all documents are."""
+    impostor: str = ""
+    """A contact or author whose words are written apart for comparison; `auto`: whoever wrote most; empty: nobody."""
+    zone: str = ""
+    """Your time zone (IANA, e.g. Europe/Berlin) for hours of the day; empty: as the exports have them."""
 
 
 class ModelSection(Section):

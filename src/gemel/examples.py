@@ -7,7 +7,7 @@ knowledge and a profile's essay all become an `Example`. Training and evaluation
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "SPLITS",
     "Example",
+    "ExampleWriter",
     "Role",
     "TraitValue",
     "Turn",
@@ -29,6 +30,10 @@ TraitValue = float | int | str | tuple[str, ...] | None
 
 SPLITS = ("train", "valid", "test", "contacts")
 """`contacts` is the second test: sessions with people who are in no other split."""
+
+
+COLUMNS = ("id", "kind", "split", "session", "thread", "example")
+"""Of a Parquet file of examples; the last is the whole example as JSON."""
 
 
 class Role(StrEnum):
@@ -100,25 +105,53 @@ class Example:
         return replace(self, split=split)
 
 
+class ExampleWriter:
+    """Writes examples to one Parquet file as they come, in bounded memory; a context manager.
+
+    The caller makes the write atomic (see `workspace.atomic`).
+    """
+
+    def __init__(self, path: Path, *, batch: int = 2048) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.count = 0
+        self._batch = batch
+        self._rows: list[dict[str, str]] = []
+        self._table = pa.Table
+        self._schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+        self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
+
+    def add(self, example: Example) -> None:
+        """Write one example."""
+        row = {name: getattr(example, name) for name in COLUMNS[:-1]}
+        self._rows.append({**row, "example": to_json(example)})
+        self.count += 1
+        if len(self._rows) >= self._batch:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._file.write_table(self._table.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+    def __enter__(self) -> ExampleWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._file.close()
+
+
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write examples to Parquet in bounded memory; returns how many.
 
     The caller makes the write atomic (see `workspace.atomic`).
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([(name, pa.string()) for name in ("id", "kind", "split", "session", "thread", "example")])
-    count = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for chunk in _chunks(examples, 2048):
-            rows = [
-                {**{k: getattr(e, k) for k in ("id", "kind", "split", "session", "thread")}, "example": to_json(e)}
-                for e in chunk
-            ]
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-            count += len(rows)
-    return count
+    with ExampleWriter(path) as writer:
+        for example in examples:
+            writer.add(example)
+    return writer.count
 
 
 def read_examples(path: Path) -> Iterator[Example]:
@@ -199,14 +232,3 @@ def _time(value: str | None) -> datetime | None:
         return None
     time = datetime.fromisoformat(value)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _chunks(items: Iterable[Example], size: int) -> Iterator[Sequence[Example]]:
-    chunk: list[Example] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

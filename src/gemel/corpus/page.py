@@ -115,9 +115,14 @@ def tiles(items: Sequence[tuple[str, str]]) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table; numbers stand to the right, everything else as text."""
-    head = "".join(f"<th>{escape(h)}</th>" for h in header)
+    right = [any(_numeric(row[i]) for row in rows) for i in range(len(header))]
+    head = "".join(f'<th class="{"r" if r else ""}">{escape(h)}</th>' for h, r in zip(header, right))
     body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _numeric(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _cell(value: object) -> str:
@@ -169,7 +174,7 @@ def hist(
                     f'<rect class="f{s + 1}" x="{x:.1f}" y="{height - bottom - h:.1f}" width="{bar:.1f}" '
                     f'height="{h:.1f}"><title>{escape(told)}</title></rect>'
                 )
-        every = max(1, math.ceil(len(labels) * 7.5 * max(map(len, labels), default=1) / (width - left)))
+        every = max(1, math.ceil(len(labels) * (7 * max(map(len, labels), default=1) + 7) / (width - left)))
         for i in range(0, len(labels), every):
             marks.append(_label(left + (i + 0.5) * step, height - 7, labels[i], "middle"))
         return _svg(width, height, marks, "columns: " + ", ".join(n for n in series if n))
@@ -194,7 +199,8 @@ def lines(
     if not points:
         return paragraph("Nothing to show.", kind="note")
     x0, x1 = min(p[0] for p in points), max(p[0] for p in points)
-    y0, y1 = (0.0 if zero else min(p[1] for p in points)), max(p[1] for p in points)
+    y0, y1 = min(p[1] for p in points), max(p[1] for p in points)
+    y0 = min(0.0, y0) if zero else y0
 
     def draw(width: int) -> str:
         height, left, bottom, top = 210, 40, 24, 8
@@ -249,7 +255,7 @@ def heat(
                     f'height="{tall - 1.5:.1f}" fill-opacity="{0.05 + 0.95 * math.sqrt(max(0.0, value) / top):.2f}">'
                     f"<title>{escape(told)}</title></rect>"
                 )
-        every = max(1, math.ceil(len(columns) * 8 * max(map(len, columns), default=1) / (width - left)))
+        every = max(1, math.ceil(len(columns) * (7 * max(map(len, columns), default=1) + 7) / (width - left)))
         for j in range(0, len(columns), every):
             marks.append(_label(left + (j + 0.5) * step, len(rows) * tall + 14, columns[j], "middle"))
         return _svg(width, int(len(rows) * tall + 20), marks, "a grid of counts")
