@@ -1,0 +1,163 @@
+"""Names of the people in the chats, known from the exports themselves: given names and surnames, nicknames,
+diminutives, genitives, names typed in lower case, without their accents, drawn out or with one slip of the finger.
+
+All ways to write a name are enumerated once; a text is then searched by intersecting its words with that
+set, which costs the same for three people as for three thousand. Words that are also common words
+(Mark, Rose, May) count only when capitalised inside a sentence or beside another name of the same person.
+People who are only talked about are not found here: see `ner`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gemel.people import People
+from gemel.privacy.common import common_words, generic_words
+from gemel.privacy.detectors import DETECTORS, Detector, Setup
+from gemel.privacy.nicknames import diminutives, nicknames, slips
+from gemel.privacy.view import BORDER, Span, View
+
+__all__ = ["Entry", "Names", "name_words"]
+
+_WORD = re.compile(r"[^\W_]+")
+_ENDS = frozenset(".!?…\n:;\"'“”„»«" + BORDER)
+_MARKS = re.compile(r"[\u0300-\u036f]")
+
+
+class Entry(NamedTuple):
+    """Whose a written word is."""
+
+    person: str
+    """Person id, or "surname:…" where several people share the word."""
+    common: bool
+    """Also a common word."""
+    stem: int
+    """How many of its characters are the name; the rest is a grammatical ending that stays."""
+    certain: int
+    """3 as given, 2 nickname or inflection, 1 a slip."""
+
+
+def name_words(name: str) -> list[str]:
+    """The words of a shown name that name somebody: no numbers, initials or words such as `mum` or `work`."""
+    composed = unicodedata.normalize("NFC", name)
+    return [w for w in _WORD.findall(composed) if w.isalpha() and w.lower() not in generic_words() and _long_enough(w)]
+
+
+@DETECTORS.register("names")
+class Names(Detector):
+    """Names of known people."""
+
+    rank = 60
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        kept = {k.lower() for k in setup.section.keep}
+        self.table: dict[str, Entry] = {w: e for w, e in _table(setup.people).items() if w not in kept}
+        self.unspaced = {w: e for w, e in self.table.items() if not _spaced(w)}
+        self.decomposed = {d: e for w, e in self.table.items() if (d := unicodedata.normalize("NFD", w)) != w}
+        self._keys = self.table.keys()
+
+    def find(self, view: View) -> Iterator[Span]:
+        hits = self._keys & view.vocabulary
+        for start, word in view.where(sorted(hits)):
+            entry = self.table[word]
+            if not entry.common or self._named(view, start, start + len(word), entry):
+                yield Span(start, start + entry.stem, "name", entry.person)
+        if self.unspaced and not view.text.isascii():
+            yield from _inside(view, self.unspaced)
+        if self.decomposed and not view.text.isascii() and _MARKS.search(view.text):
+            for start, word in view.where(w for w in self.decomposed if w in view.lower):
+                yield Span(start, start + len(word), "name", self.decomposed[word].person)
+
+    def _named(self, view: View, start: int, end: int, entry: Entry) -> bool:
+        """Whether a word that is also a common word stands for a person here."""
+        text = view.text
+        if text[start:end].istitle() and text[max(0, start - 2) : start].rstrip(" \t")[-1:] not in _ENDS | {""}:
+            return True
+        left, right = _WORD.findall(view.before(start, 24)), _WORD.findall(view.after(end, 24))
+        beside = [left[-1] if left else "", right[0] if right else ""]
+        return any(w in self.table and self.table[w].person == entry.person for w in beside)
+
+
+def _inside(view: View, words: dict[str, Entry]) -> Iterator[Span]:
+    low = view.lower
+    for word, entry in words.items():
+        start = low.find(word)
+        while start >= 0:
+            yield Span(start, start + len(word), "name", entry.person)
+            start = low.find(word, start + len(word))
+
+
+def _table(people: People) -> dict[str, Entry]:
+    """Every way to write the names of these people, lower-cased."""
+    table: dict[str, Entry] = {}
+    given: dict[str, list[str]] = {}
+    for person in people:
+        for name in person.names:
+            for word in name_words(name):
+                owners = given.setdefault(word.lower(), [])
+                if person.id not in owners:
+                    owners.append(person.id)
+    for word, owners in given.items():
+        owner = owners[0] if len(owners) == 1 or _first_word(people, owners[0]) == word else f"surname:{word}"
+        table[word] = Entry(owner, word in common_words(), len(word), 3)
+    for word, entry in list(table.items()):
+        for written, stem, certain in _written(word, first=_is_first(people, word)):
+            if written not in common_words() and table.get(written, _NOBODY).certain < certain:
+                table[written] = Entry(entry.person, entry.common and certain == 2, stem, certain)
+    return table
+
+
+_NOBODY = Entry("", False, 0, 0)
+
+
+def _first_word(people: People, person: str) -> str:
+    found = people.by_id(person)
+    words = name_words(found.name) if found else []
+    return words[0].lower() if words else ""
+
+
+def _is_first(people: People, word: str) -> bool:
+    return any(name_words(n)[:1] and name_words(n)[0].lower() == word for p in people for n in p.names)
+
+
+def _written(word: str, *, first: bool) -> Iterator[tuple[str, int, int]]:
+    """(written, characters of the name in it, certainty) for the ways in which a word of a name is written."""
+    if not _spaced(word):
+        return
+    bases = dict.fromkeys([word, *_unaccented(word)])
+    if first:
+        bases.update(dict.fromkeys(n for b in list(bases) for n in nicknames(b)))
+    for base in bases:
+        yield base, len(base), 2
+        yield base + "s", len(base), 2
+        if first and len(base) >= 3:
+            for n in range(1, 6):
+                yield base + base[-1] * n, len(base) + n, 2
+            for written in diminutives(base):
+                yield written, len(written), 2
+    if len(word) >= 5:
+        for written in slips(word):
+            yield written, len(written), 1
+            if first:
+                yield written + "s", len(written), 1
+
+
+def _unaccented(word: str) -> list[str]:
+    if word.isascii():
+        return []
+    plain = unicodedata.normalize("NFD", word.replace("đ", "d").replace("ø", "o").replace("ł", "l").replace("ß", "ss"))
+    german = word.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue").replace("ß", "ss")
+    return [_MARKS.sub("", plain), german]
+
+
+def _spaced(word: str) -> bool:
+    """Whether words of this script are parted by spaces (not so in Chinese, Japanese and Thai)."""
+    return not any("\u0e00" <= c <= "\u0eff" or "\u3040" <= c <= "\u9fff" for c in word)
+
+
+def _long_enough(word: str) -> bool:
+    return len(word) >= 2 and (len(word) >= 3 or word[0].isupper() or not word.isascii())

@@ -1,0 +1,112 @@
+"""Keys, tokens and passwords: by their issuer's prefix, as private-key blocks, by the word before them,
+and as long runs of mixed characters that nobody types as language.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from gemel.privacy.detectors import DETECTORS, Detector
+from gemel.privacy.view import Span, View
+
+_PREFIXES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (prefix, re.compile(pattern))
+    for prefix, pattern in (
+        ("AKIA", r"\bAKIA[0-9A-Z]{16}\b"),
+        ("ASIA", r"\bASIA[0-9A-Z]{16}\b"),
+        ("gh", r"\bgh[pousr]_[A-Za-z0-9]{20,}\b"),
+        ("github_pat_", r"\bgithub_pat_\w{22,}\b"),
+        ("glpat-", r"\bglpat-[\w\-]{20,}"),
+        ("sk-", r"\bsk-[\w\-]{16,}"),
+        ("sk_", r"\b[srp]k_(?:live|test)_[A-Za-z0-9]{10,}"),
+        ("hf_", r"\bhf_[A-Za-z0-9]{20,}\b"),
+        ("xox", r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,}"),
+        ("AIza", r"\bAIza[\w\-]{35}"),
+        ("ya29.", r"\bya29\.[\w\-]{20,}"),
+        ("eyJ", r"\beyJ[\w\-]{8,}\.[\w\-]{8,}(?:\.[\w\-]*)?"),
+        ("SG.", r"\bSG\.[\w\-]{16,}\.[\w\-]{16,}"),
+        ("npm_", r"\bnpm_[A-Za-z0-9]{30,}\b"),
+        ("pypi-", r"\bpypi-[\w\-]{40,}"),
+        ("PRIVATE KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^\x00]*?(?:-----END [A-Z ]*PRIVATE KEY-----|(?=\x00)|$)"),
+        ("ssh-", r"\bssh-(?:rsa|ed25519|dss) [A-Za-z0-9+/=]{40,}"),
+    )
+)
+_CUES = frozenset(
+    {
+        "password",
+        "passwd",
+        "passwort",
+        "kennwort",
+        "passphrase",
+        "pwd",
+        "pw",
+        "pin",
+        "pincode",
+        "passcode",
+        "otp",
+        "tan",
+    }
+    | {"code", "mật", "mat", "mã", "contraseña", "contrasena", "clave", "código", "codigo", "codice", "token", "apikey"}
+    | {"api", "secret", "mot", "puk", "cvv", "cvv2", "cvc", "wifi", "wlan", "türcode"}
+)
+_CUED = re.compile(
+    r"(?:password|passwd|passwort|kennwort|passphrase|pwd|pw|mật khẩu|mat khau|contraseña|contrasena|mot de passe"
+    r"|apikey|api key|secret(?: key)?|(?:access |auth |bearer )?token|wifi key|wlan[- ]?schlüssel)"
+    r"\s*(?:is|ist|lautet|war|es|è|la|là|was|:|=|->|:=)+\s*[\"'`]?([^\s\x00\[\]\"'`,]{4,64})"
+)
+_CUED_NUMBER = re.compile(
+    r"\b(?:pin(?: ?code)?|passcode|otp|tan|puk|cvv2?|cvc|(?:tür)?code|mã(?: otp| pin)?"
+    r"|código|codigo|codice|clave)\b(?:\s*(?:is|ist|lautet|es|è|là|:|=|-))*\s*(\d[\d ]{2,8}\d)\b"
+)
+_TOKEN = re.compile(r"[A-Za-z0-9+/_=\-]*")
+_TOKEN_BACK = re.compile(r"[A-Za-z0-9+/_=\-]*$")
+
+
+@DETECTORS.register("secrets")
+class Secrets(Detector):
+    """Something that opens a door."""
+
+    rank = 10
+
+    def find(self, view: View) -> Iterator[Span]:
+        text = view.text
+        for prefix, pattern in _PREFIXES:
+            if prefix in text:
+                for match in pattern.finditer(text):
+                    yield Span(match.start(), match.end(), "secret")
+        if not _CUES.isdisjoint(view.vocabulary):
+            for pattern in (_CUED, _CUED_NUMBER):
+                for match in pattern.finditer(view.lower):
+                    if pattern is _CUED_NUMBER or _unlike_a_word(text[match.start(1) : match.end(1)]):
+                        yield Span(match.start(1), match.end(1), "secret")
+        yield from self._tokens(view)
+
+    def _tokens(self, view: View) -> Iterator[Span]:
+        """Runs of 20 characters up with digits, both cases and much entropy (bits per character)."""
+        text, reached = view.text, -1
+        for start, end in view.atoms:
+            if start < reached or end >= len(text) or not (text[end].isalpha() or text[start - 1 : start].isalpha()):
+                continue
+            left = _TOKEN_BACK.search(text, max(0, start - 120), start)
+            right = _TOKEN.match(text, end)
+            first, reached = left.start() if left else start, right.end() if right else end
+            token = text[first:reached]
+            if len(token) >= 20 and _mixed(token) and _entropy(token) >= 3.5:
+                yield Span(first, reached, "secret")
+
+
+def _unlike_a_word(value: str) -> bool:
+    return not value.isalpha() or not (value.islower() or value.istitle())
+
+
+def _mixed(token: str) -> bool:
+    kinds = (any(c.islower() for c in token), any(c.isupper() for c in token), sum(c.isdigit() for c in token) >= 3)
+    hexadecimal = len(token) >= 32 and all(c in "0123456789abcdefABCDEF-" for c in token)
+    return all(kinds) or hexadecimal
+
+
+def _entropy(token: str) -> float:
+    return -sum(n / len(token) * math.log2(n / len(token)) for n in Counter(token).values())
