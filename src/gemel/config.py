@@ -48,6 +48,8 @@ class ImportSection(Section):
 
     me: str = ""
     """Your name or handle as the exports have it; empty: found if it is certain, else asked."""
+    also_me: tuple[str, ...] = ()
+    """Further names and handles that are you."""
     day_first: bool | None = None
     """Order of day and month where a file of dates alone cannot tell."""
     max_member_bytes: int = Field(default=8 * 2**30, gt=0)

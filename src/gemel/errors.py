@@ -92,7 +92,15 @@ class UnsafeArchive(DataError):
 
 
 class PersonUnknown(DataError):
-    """Who "me" is could not be decided."""
+    """Who "me" is could not be decided.
+
+    Args:
+        candidates: names among which the owner can choose.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.candidates = candidates
 
 
 class TooLittle(DataError):
