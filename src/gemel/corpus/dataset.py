@@ -201,6 +201,7 @@ class _Maker:
             yield from self._counted(place, self._examples(key, place, session, number, said))
             if self.rival and any(s.who == self.rival for s in said):
                 theirs = reverse(said, self.rival)
+                self.counts[f"{IMPOSTOR} sessions"] += not number
                 yield from self._counted(IMPOSTOR, self._examples(key, place, session, number, theirs))
 
     def _examples(self, key: Thread, place: str, session: str, number: int, said: Sequence[Said]) -> Iterator[Example]:
@@ -212,7 +213,7 @@ class _Maker:
             if not any(t.learn for t in piece):
                 continue
             others = tuple(dict.fromkeys(t.name for t in piece if t.role is Role.other))
-            traits: dict[str, TraitValue] = {"group_size": len(set(thread.senders))}
+            traits: dict[str, TraitValue] = {"group_size": len({s.who for s in said} | {self.me})}
             if piece[0].time is not None:
                 traits["year"] = (piece[0].time.astimezone(self.zone) if self.zone else piece[0].time).year
             if language:

@@ -90,7 +90,7 @@ def _make(
         (folder / "report.html").write_text(_report(name, manifest), encoding="utf-8")
         manifest.write(folder)
     emit("build.done", **{split: result.counts[split] for split in SPLITS})
-    return manifest
+    return workspace.need(workspace.dataset(name), f"the data set '{name}'", "gemel build")
 
 
 def _forgotten(vault: Vault) -> str:
