@@ -170,6 +170,8 @@ class TrainSection(Section):
     """Recompute activations to save memory."""
     rehearsal: float = Field(default=0.0, ge=0, lt=1)
     """Share of general text mixed in."""
+    style_weight: float = Field(default=1.0, gt=0)
+    """Factor of the loss of tokens without a letter or digit: emoji, punctuation."""
     evaluate_every: int = Field(default=50, ge=1)
     """Steps between evaluations on the validation split."""
     checkpoint_every: int = Field(default=100, ge=1)

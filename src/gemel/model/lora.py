@@ -28,6 +28,8 @@ __all__ = ["AdapterSpec", "LoraLinear", "detach", "inject", "load_adapter", "mer
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
+SPLICE = "splice."
+"""Parameters of a trait splice, which is trained beside an adapter."""
 ROWS = "token_adapter.trainable_tokens_delta"
 
 
@@ -180,12 +182,13 @@ class RowsHead(nn.Module):
 
 
 def inject(model: Any, spec: AdapterSpec, *, seed: int = 0) -> list[str]:
-    """Freeze the model and put an adapter on its linear layers; returns their paths.
+    """Freeze the model (but a splice) and put an adapter on its linear layers; returns their paths.
 
     Raises:
         ConfigError: when no layer has one of the wanted names.
     """
-    model.requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(SPLICE))
     generator = torch.Generator().manual_seed(seed)
     paths = [path for path, _ in _linears(model, spec.targets)]
     if not paths:
@@ -319,7 +322,12 @@ def _linears(model: Any, targets: tuple[str, ...]) -> Iterator[tuple[str, nn.Mod
     head = model.get_output_embeddings()
     for path, layer in model.named_modules():
         plain = isinstance(layer, nn.Linear) or is_quantized(layer)
-        if plain and layer is not head and (not targets or path.rpartition(".")[2] in targets):
+        if (
+            plain
+            and layer is not head
+            and not path.startswith(SPLICE)
+            and (not targets or path.rpartition(".")[2] in targets)
+        ):
             yield path, layer
 
 

@@ -317,7 +317,7 @@ class _Losses(torch.autograd.Function):
                 g_rows += g[:, start : start + len(rows)].T @ h
             if g_hidden is not None:
                 old = g if rows is None else _without(g, start, len(rows))
-                g_hidden[a : a + CHUNK] = old @ weight
+                g_hidden[a : a + CHUNK] = old @ weight.to(g.dtype)
                 if rows is not None:
                     g_hidden[a : a + CHUNK] += g[:, start : start + len(rows)] @ rows.to(g.dtype)
             if g_weight is not None:
@@ -335,7 +335,7 @@ def _logits(
     softcap: float | None,
 ) -> Tensor:
     """(n, vocabulary) float32."""
-    logits = F.linear(hidden, weight, bias)
+    logits = F.linear(hidden, weight.to(hidden.dtype), None if bias is None else bias.to(hidden.dtype))
     if rows is not None:
         logits[:, start : start + len(rows)] = F.linear(hidden, rows.to(hidden.dtype))
     logits = logits.float()
