@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--regen` writes the golden files of tests/sources anew; look at the difference before committing it."""
+    parser.addoption("--regen", action="store_true", help="write golden files anew")

@@ -32,20 +32,27 @@ _NUMBER = re.compile(r"_(\d+)\.json$")
 _CHUNK = 20_000
 """Messages held to be turned round; Facebook writes 10,000 to a file."""
 
+_THING = r"(?:an attachment|a photo|a video|a voice message|a sticker|a GIF|a link|a location|a live location)"
 _AUTOMATIC = re.compile(
-    r"^(?:(?P<me>You) (?:sent (?:an attachment|a photo|a video|a voice message|a sticker|a GIF|a link|a location|a live location)"
-    r"|named the group|changed the|set the|created (?:the|a) (?:group|poll)|added |removed |started (?:a|sharing)|unsent a message)"
-    r"|Reacted .{1,12} to (?:your|a) message\s?$|Liked a message\s?$|Loved a message\s?$|This poll is no longer available"
-    r"|.{1,60} (?:sent an attachment|sent a (?:photo|video|voice message|link|sticker|GIF)|(?:named|left|joined) the group|changed the (?:chat theme|group photo|theme|quick reaction)"
-    r"|set the (?:nickname|emoji|quick reaction)|cleared the nickname|created (?:the group|a poll)|added .+ to the group|removed .+ from the group"
-    r"|(?:called you|missed your call|missed a (?:video )?call|started a (?:video )?(?:chat|call)|joined the (?:video )?call))\.?$"
-    r"|(?:The (?:video|audio|voice) (?:chat|call) (?:started|ended))|(?:You can now message and call each other)|(?:Messages and calls are secured)"
-    r"|.{1,60} hat (?:einen Anhang|ein Foto|ein Video|einen Link) gesendet|Hat mit .{1,12} (?:auf deine Nachricht )?reagiert|(?P<me2>Du) hast (?:einen Anhang|ein Foto) gesendet"
-    r"|.{0,60}(?:ha )?envi(?:ó|ado|aste) un (?:archivo adjunto|adjunto|enlace)|Reaccionó con .{1,12} a tu mensaje"
-    r"|.{0,60}a envoyé (?:une pièce jointe|un lien)|A réagi avec .{1,12} à votre message|.{0,60}ha inviato un (?:allegato|link)|Ha reagito al tuo messaggio con .{1,12}"
-    r"|.{0,60} đã gửi (?:một )?(?:file đính kèm|ảnh|liên kết|nhãn dán)|Đã bày tỏ cảm xúc .{1,12} về tin nhắn của bạn|.{0,60}enviou um (?:anexo|link)"
-    r")",
+    rf"^(?:(?P<me>You|Du) (?:sent {_THING}|unsent a message|named the group .+|created the group|created a poll: .+"
+    r"|changed the (?:chat theme|theme|group photo|quick reaction)\b.*|set the (?:nickname|emoji|quick reaction) .+"
+    r"|added .+ to the group|removed .+ from the group|hast (?:einen Anhang|ein Foto|ein Video|einen Link) gesendet)"
+    r"|Reacted .{1,12} to (?:your|a) message|(?:Liked|Loved) a message|This poll is no longer available"
+    rf"|.{{1,60}} (?:sent {_THING}|named the group .+|left the group|joined the group"
+    r"|changed the (?:chat theme|group photo|theme|quick reaction)\b.*|set the (?:nickname|emoji|quick reaction) .+"
+    r"|cleared the nickname .+|created the group|created a poll: .+|added .+ to the group|removed .+ from the group"
+    r"|called you|missed your call|missed a (?:video |voice )?call.*|started a (?:video )?(?:chat|call)"
+    r"|joined the (?:video )?(?:chat|call)|hat (?:einen Anhang|ein Foto|ein Video|einen Link) gesendet"
+    r"|(?:envió|ha enviado) un (?:archivo adjunto|adjunto|enlace)|a envoyé (?:une pièce jointe|un lien)"
+    r"|ha inviato un (?:allegato|link)|enviou um (?:anexo|link)"
+    r"|đã gửi (?:một )?(?:file đính kèm|ảnh|liên kết|nhãn dán))"
+    r"|The (?:video|audio|voice) (?:chat|call) (?:started|ended)|You can now message and call each other.*"
+    r"|Messages and calls are secured .*|(?:You missed|You called|You started) (?:a (?:video |voice )?(?:call|chat)|.+ call).*"
+    r"|Hat mit .{1,12} (?:auf deine Nachricht )?reagiert|Reaccionó con .{1,12} a tu mensaje"
+    r"|A réagi avec .{1,12} à votre message|Ha reagito (?:al tuo messaggio )?con .{1,12}"
+    r"|Đã bày tỏ cảm xúc .{1,12} về tin nhắn của bạn)[.!]?\s?$"
 )
+"""Whole texts that Messenger writes for people, in the languages it was seen in; typed fields are asked first."""
 _LINK = re.compile(r"^https?://\S+$")
 _LATEST = 4_102_444_800_000
 """Milliseconds at the year 2100."""
@@ -150,6 +157,8 @@ def _file(entry: Entry, key: str) -> Iterator[Item]:
             elif name == "participants":
                 people = array(stream.value())
                 thread.people = tuple(_name(text_of(p) or text_of(dictionary(p).get("name"))) for p in people)
+                if thread.clean:  # the number in the file's name changes from download to download
+                    thread.key = stable_id(key, *sorted(thread.people))
             elif name in ("title", "threadName"):
                 thread.title = _name(text_of(stream.value()))
             else:
@@ -215,7 +224,7 @@ def _old(row: Mapping[str, Any], thread: _Thread) -> dict[str, Any]:
         "kind": kind,
         "media": media,
         "reactions": tuple(reactions),
-        "by_me": bool(automatic and (automatic["me"] or automatic["me2"])),
+        "by_me": bool(automatic and automatic["me"]),
     }
 
 

@@ -38,7 +38,8 @@ _REFERENCES = re.compile(
 )
 _HEADING = re.compile(r"^#{1,2}[ \t]+(?P<title>[^\n#]+?)[ \t#]*$|^(?P<under>[^\n]+)\n(?:=+|-{3,})[ \t]*$", re.MULTILINE)
 _GUTENBERG = re.compile(
-    r"\A.*?\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*\n(?P<body>.*?)(?:\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG.*)?\Z",
+    r"\A.*?\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*\n(?P<body>.*?)"
+    r"(?:\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG.*)?\Z",
     re.DOTALL,
 )
 _NAME_DATE = re.compile(r"(?:^|[^\d])((?:19|20)\d\d)[-_.](\d\d)[-_.](\d\d)(?:[^\d]|$)")
