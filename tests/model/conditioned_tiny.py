@@ -15,7 +15,6 @@ from gemel.model.gradient import pad
 from gemel.model.splice import wrap
 from gemel.traits import TraitSpec
 
-
 torch.set_num_threads(1)  # many small products: more threads only wait for each other
 
 __all__ = ["PROFILES", "essay_of", "taught_twin", "tiny_twin"]
