@@ -21,7 +21,7 @@ from gemel.errors import DamagedCheckpoint, MissingModel
 from gemel.model.chat import choose_template
 from gemel.model.template import SPECIAL_TOKENS, Template
 
-__all__ = ["SEEDLING", "Base", "load_base", "load_run", "seedling_path"]
+__all__ = ["SEEDLING", "Base", "load_base", "load_run", "save_base_file", "seedling_path"]
 
 SEEDLING = "seedling"
 BASE_FILE = "base.json"
@@ -113,7 +113,7 @@ def load_base(
 def load_run(
     folder: Path, section: ModelSection, *, device: str | torch.device = "cpu", attention: str = "sdpa"
 ) -> Base:
-    """Load a finished run: its base with the adapter in place, or the fully trained weights.
+    """Load a finished run: its base with the adapter merged in, or the fully trained weights; and its splice.
 
     Args:
         folder: runs/<id>.
@@ -145,6 +145,10 @@ def load_run(
         from gemel.model.lora import load_adapter
 
         load_adapter(base.model, folder / "adapter")
+    if (folder / "splice.safetensors").exists():
+        from gemel.model.splice import load_splice
+
+        load_splice(base.model, folder / "splice.safetensors")
     return replace(base, name=said["base"], model=base.model.eval())
 
 
