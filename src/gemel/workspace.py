@@ -165,6 +165,11 @@ class Workspace:
         """Examples, split."""
         return self.root / "dataset" / name
 
+    @property
+    def portrait(self) -> Path:
+        """The portrait of the corpus: portrait.html and portrait.json."""
+        return self.root / "portrait"
+
     def synth(self, name: str) -> Path:
         """An append-only journal of synthesis."""
         return self.root / "synth" / f"{name}.jsonl"

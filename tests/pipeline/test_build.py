@@ -63,7 +63,9 @@ def test_no_text_reaches_the_manifest_or_the_report(workspace: Workspace):
 def test_the_same_inputs_are_not_built_twice_and_other_settings_are(workspace: Workspace):
     first = build_dataset(workspace, parse(CONFIG))
     assert build_dataset(workspace, parse(CONFIG)) == first
-    second = build_dataset(workspace, parse({**CONFIG, "corpus": {"languages": ["en"], "forms": ["windows"]}}))
+    second = build_dataset(
+        workspace, parse({**CONFIG, "corpus": {"languages": ["en"], "forms": ["sessions", "windows"]}})
+    )
     assert second.fingerprint != first.fingerprint
     assert second.counts["train"] > first.counts["train"]
 

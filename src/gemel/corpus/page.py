@@ -114,21 +114,21 @@ def tiles(items: Sequence[tuple[str, str]]) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; numbers stand to the right, everything else as text."""
-    right = [any(_numeric(row[i]) for row in rows) for i in range(len(header))]
+    """A table; columns of figures stand to the right, everything else as text."""
+    right = [bool(rows) and all(map(_figure, (row[i] for row in rows))) for i in range(len(header))]
     head = "".join(f'<th class="{"r" if r else ""}">{escape(h)}</th>' for h, r in zip(header, right))
-    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(map(_cell, row, right)) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _numeric(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _figure(value: object) -> bool:
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and value[:1] in "+−–0123456789")
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f'<td class="r">{escape(number(value))}</td>'
-    return f'<td dir="auto">{escape("–" if value is None else str(value))}</td>'
+def _cell(value: object, right: bool) -> str:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    text = number(float(value)) if plain else "–" if value is None else str(value)  # type: ignore[arg-type]
+    return f'<td class="r">{escape(text)}</td>' if right else f'<td dir="auto">{escape(text)}</td>'
 
 
 def figure(chart: str, caption: str, *, wide: bool = False, note: str = "") -> str:

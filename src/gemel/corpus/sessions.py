@@ -26,7 +26,7 @@ from gemel.people import People
 from gemel.records import Document, Kind, Message, Profile, Record
 from gemel.text import fold
 
-__all__ = ["BLOCK", "HELD_OUT", "Plan", "Thread", "own_document", "speaker", "talks", "unsaid"]
+__all__ = ["BLOCK", "HELD_OUT", "Plan", "Thread", "own_document", "speaker", "talks", "thresholds", "unsaid"]
 
 BLOCK = 60
 """Messages of a session where there are no times."""
@@ -151,13 +151,10 @@ class Plan:
         self.words[who] += words
 
     def _cut(self, section: CorpusSection) -> None:
-        low, high = 60 * section.gap_min_minutes, 60 * section.gap_max_minutes
-        counts = {key: histogram(_gaps(thread.times)) for key, thread in self.threads.items()}
-        self.pooled = fit_gaps(np.sum(list(counts.values()), axis=0)) if counts else None
-        for key, thread in self.threads.items():
-            model = fit_gaps(counts[key]) or self.pooled
-            thread.threshold = min(max(model.threshold if model else DEFAULT, low), high)
-            thread.starts = _starts(thread.times, thread.threshold)
+        self.pooled, seconds = thresholds([thread.times for thread in self.threads.values()], section)
+        for thread, threshold in zip(self.threads.values(), seconds):
+            thread.threshold = threshold
+            thread.starts = _starts(thread.times, threshold)
 
     def _place_sessions(self, section: CorpusSection, me: int) -> None:
         chosen = self._heldout(section, me)
@@ -202,6 +199,19 @@ class Plan:
         if units:
             self.embargoes["documents"] = placed.embargoes
         self.documents.update(placed.places | shuffled(undated, section.split))
+
+
+def thresholds(threads: Sequence[Sequence[float]], section: CorpusSection) -> tuple[GapModel | None, list[float]]:
+    """The pooled model, and for each thread the silence in seconds that ends a session.
+
+    Args:
+        threads: times of each thread's messages in seconds, in order, NaN where unknown.
+    """
+    low, high = 60 * section.gap_min_minutes, 60 * section.gap_max_minutes
+    counts = [histogram(_gaps(times)) for times in threads]
+    pooled = fit_gaps(np.sum(counts, axis=0)) if counts else None
+    models = [fit_gaps(c) or pooled for c in counts]
+    return pooled, [min(max(m.threshold if m else DEFAULT, low), high) for m in models]
 
 
 def _gaps(times: Sequence[float]) -> np.ndarray:
