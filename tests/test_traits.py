@@ -49,7 +49,7 @@ def test_columns_become_their_kinds_and_location_is_left_out(spec: TraitSpec) ->
     assert spec.field("offspring").slots == ("doesn't have kids", "might want them", "has a kid", "wants more")
     assert set(spec.field("pets").slots) == {"likes dogs", "has cats", "dislikes dogs"}
     assert spec.field("religion").slots == ("atheism", "catholicism")
-    assert isinstance(spec.field("religion_serious"), Ordinal)
+    assert isinstance(spec.field("religion_modifier"), Ordinal)
 
 
 def test_a_number_is_standardised_and_minus_one_is_a_missing_income(spec: TraitSpec) -> None:

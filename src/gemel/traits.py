@@ -67,7 +67,7 @@ KNOWN: Mapping[str, Declared] = {
     "orientation": Declared("category"),
     "pets": Declared("many", split=r"\s+and\s+"),
     "religion": Declared("category", pick=r"\w+"),
-    "religion_serious": Declared(
+    "religion_modifier": Declared(
         "ordinal",
         ("laughing", "not too serious", "somewhat serious", "very serious"),
         column="religion",
@@ -75,6 +75,12 @@ KNOWN: Mapping[str, Declared] = {
     ),
     "sex": Declared("category"),
     "sign": Declared("category", pick=r"\w+"),
+    "sign_modifier": Declared(
+        "ordinal",
+        ("doesn't matter", "fun to think about", "matters a lot"),
+        column="sign",
+        pick=r"doesn't matter|fun to think about|matters a lot",
+    ),
     "speaks": Declared("many", split=r",\s*"),
     "status": Declared("category"),
     "year": Declared("number"),
@@ -121,15 +127,15 @@ class TraitSpec:
             TooLittle: when no trait varies.
         """
         columns = {c for row in rows for c in row} - LEFT_OUT
-        there = [n for n in declared if (declared[n].column or n) in columns]
+        there = [n for n in declared if n in columns or declared[n].column in columns]
         names = list(use) or [*there, *sorted(columns - set(there))]
         fields = []
         for name in names:
             how = declared.get(name)
             column = (how.column if how else "") or name
-            if column not in columns:
+            if not columns & {name, column}:
                 raise ConfigError(f"no example has the trait '{name}'", hint=f"There are: {', '.join(sorted(columns))}")
-            field = fit_field(name, [row.get(column) for row in rows], how, ordinal)
+            field = fit_field(name, [row.get(name, row.get(column)) for row in rows], how, ordinal)
             if field is not None:
                 fields.append(field)
         if not fields:
