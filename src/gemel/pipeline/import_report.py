@@ -176,4 +176,6 @@ def _count(table: pa.Table, found: Contents, pairs: set[tuple[str, str]]) -> Non
     if "text" in columns and len(found.sample) < SAMPLE:
         long = table.filter(pc.greater_equal(pc.utf8_length(table["text"]), SHORTEST))["text"]
         step = max(1, len(long) // 64)
-        found.sample += [text[:1000] for text in long.take(pa.array(range(0, len(long), step))).to_pylist()[:64]]
+        found.sample += [
+            text[:1000] for text in long.take(pa.array(range(0, len(long), step), pa.int64())).to_pylist()[:64]
+        ]

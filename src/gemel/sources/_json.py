@@ -55,7 +55,8 @@ class JsonStream:
         while True:
             try:
                 value, end = _raw_decode(self._text, self._at)
-                if end < len(self._text) or self._ended:
+                # A number may go on in what has not been read yet: "1" of "1.5".
+                if self._ended or (end < len(self._text) and self._text[end] not in ".eE+-"):
                     self._at = end
                     return value
             except RecursionError as error:

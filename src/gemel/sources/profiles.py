@@ -94,13 +94,20 @@ def field_map(section: ImportSection) -> Mapping[str, str]:
 def _columns(entry: Entry) -> set[str]:
     """Names of the columns, from the first line."""
     if entry.suffix == "parquet" and entry.head[:4] == b"PAR1":
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         with entry.on_disk() as path:
-            return set(pq.read_schema(path).names)
+            try:
+                return set(pq.read_schema(path).names)
+            except (pa.ArrowInvalid, OSError):
+                return set()
     if entry.suffix in ("csv", "tsv"):
         first = entry.head_text.partition("\n")[0].rstrip("\r")
-        return {c.strip() for c in next(csv.reader([first], delimiter=_delimiter(first)), [])}
+        try:
+            return {c.strip() for c in next(csv.reader([first], delimiter=_delimiter(first)), [])}
+        except csv.Error:
+            return set()
     if entry.suffix in ("jsonl", "ndjson"):
         try:
             row = json.loads(entry.head_text.partition("\n")[0])
@@ -168,7 +175,10 @@ def _csv(entry: Entry) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     csv.field_size_limit(_FIELD_LIMIT)
     with io.TextIOWrapper(entry.open(), encoding=entry.encoding, errors="replace", newline="") as file:
         reader = csv.reader(file, delimiter=_delimiter(entry.head_text.partition("\n")[0]))
-        header = [column.strip() for column in next(reader, [])]
+        try:
+            header = [column.strip() for column in next(reader, [])]
+        except csv.Error as error:
+            raise DamagedExport(f"{entry.name}: its first line is no CSV", hint="Export it again.") from error
         number = 0
         while True:
             number += 1
