@@ -1,24 +1,17 @@
 """How given names are shortened, made small and mistyped.
 
 `words/nicknames.txt` covers names common in English, German, Spanish, Italian and Vietnamese chats; the rules
-of diminutives and of slips are language-wide and only applied to names that are known.
+of diminutives and of slips hold for any language and only applied to names that are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from gemel.privacy.common import lines
 
-__all__ = ["diminutives", "nicknames", "slips"]
-
-_NEIGHBOURS = {
-    "q": "wa", "w": "qes", "e": "wrd", "r": "etf", "t": "ryg", "y": "tuh", "u": "yij", "i": "uok", "o": "ipl",
-    "p": "ol", "a": "qsz", "s": "awdx", "d": "sefc", "f": "drgv", "g": "fthb", "h": "gyjn", "j": "hukm", "k": "jil",
-    "l": "kop", "z": "asx", "x": "zsc", "c": "xdv", "v": "cfb", "b": "vgn", "n": "bhm", "m": "njk",
-}  # fmt: skip
-_SOUNDS = {"c": "k", "k": "c", "i": "y", "y": "i", "z": "s", "f": "v", "v": "f", "e": "a", "a": "e", "o": "u", "u": "o"}
+__all__ = ["Slips", "diminutives", "nicknames"]
 
 
 @cache
@@ -46,15 +39,39 @@ def diminutives(name: str) -> Iterator[str]:
         )
 
 
-def slips(name: str) -> Iterator[str]:
-    """The name with one slip: a letter left out, doubled, swapped with the next, or struck beside or by sound."""
-    for i, letter in enumerate(name):
-        if i:
-            yield name[:i] + name[i + 1 :]
-        yield name[: i + 1] + name[i:]
-        if i + 1 < len(name) and letter != name[i + 1]:
-            yield name[:i] + name[i + 1] + letter + name[i + 2 :]
-        for other in _NEIGHBOURS.get(letter, "") + _SOUNDS.get(letter, ""):
-            yield name[:i] + other + name[i + 1 :]
-            yield name[:i] + other + name[i:]
-            yield name[: i + 1] + other + name[i + 1 :]
+class Slips:
+    """Finds which name a mistyped word means: one letter left out, added, changed or swapped with the next,
+    the first letter right, names of five letters up (after SymSpell's index of deletions, W. Garbe 2012).
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(n for n in names if len(n) >= 5)
+        self._index: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            for key in {name, *_shorter(name)}:
+                self._index.setdefault(key, []).append(name)
+
+    def meant(self, word: str) -> str:
+        """The name, or "" if the word is none with one slip. Both lower-cased."""
+        if len(word) < 4 or word in self._names:
+            return ""
+        for key in (word, *_shorter(word)):
+            for name in self._index.get(key, ()):
+                if name[0] == word[0] and _one_slip(name, word):
+                    return name
+        return ""
+
+
+def _shorter(word: str) -> list[str]:
+    return [word[:i] + word[i + 1 :] for i in range(len(word))]
+
+
+def _one_slip(name: str, word: str) -> bool:
+    if abs(len(name) - len(word)) == 1:
+        return True  # one is the other with a letter left out, as the index says
+    if len(name) != len(word):
+        return False
+    apart = [i for i, (a, b) in enumerate(zip(name, word)) if a != b]
+    if len(apart) == 2 and apart[1] == apart[0] + 1:
+        return name[apart[0]] == word[apart[1]] and name[apart[1]] == word[apart[0]]
+    return len(apart) == 1

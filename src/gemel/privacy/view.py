@@ -15,6 +15,8 @@ __all__ = ["BORDER", "Cluster", "Span", "View"]
 BORDER = "\x00"
 """Stands between two messages of one view; neither white space nor a letter."""
 _WORD = re.compile(r"[^\W_]+")
+_SPACED = bytes(c if chr(c).isalnum() else ord(" ") for c in range(256))
+"""Everything but ASCII letters and digits becomes a space."""
 _ATOM = re.compile(r"[0-9]+")
 _JOIN = re.compile(r"[ \t\u00a0\u2007\u2009\u202f\u2010-\u2013./()·_\-]{1,3}")
 """What may stand between the digits of one number."""
@@ -57,6 +59,8 @@ class View:
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every lower-cased word that occurs."""
+        if self.lower.isascii():  # three times as fast as the pattern
+            return frozenset(self.lower.encode().translate(_SPACED).decode().split())
         return frozenset(_WORD.findall(self.lower))
 
     def where(self, words: Iterable[str]) -> Iterator[tuple[int, str]]:

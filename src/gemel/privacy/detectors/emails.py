@@ -12,14 +12,16 @@ _LOCAL = re.compile(r"[\w.+\-%']*[\w+\-%]\s?$")
 _DOMAIN = re.compile(
     r"\s?[^\W_][\w\-]*(?:\s?[.,]\s?[^\W_][\w\-]*)*?(?:\.|\s\.\s?|\.\s|,)[a-z]{2,12}\b(?:\.[a-z]{2,4}\b)*"
 )
+_HOST = re.compile(r"@?[^\W_][\w\-]{3,}(?:[.,]+[\w\-]+)*")
+"""A host straight after the at, its ending mistyped."""
 _HIDDEN = re.compile(
     r"[^\W_][\w.+\-]*\s?(?:[(\[{<]\s?(?:at|arroba|chiocciola|ät|a)\s?[)\]}>]|\s(?:at|arroba|chiocciola|ät|a còng)\s)\s?"
     r"[^\W_][\w\-]*(?:\s?(?:[(\[{<]\s?(?:dot|punkt|punto|chấm)\s?[)\]}>]|\s(?:dot|punkt|punto|chấm)\s|\.)\s?[^\W_][\w\-]*)*?"
     r"\s?(?:[(\[{<]\s?(?:dot|punkt|punto|chấm)\s?[)\]}>]|\s(?:dot|punkt|punto|chấm)\s|\.)\s?"
     r"(?:com|org|net|edu|gov|info|io|de|uk|vn|es|it|fr|ch|at|us|eu|me|co)\b(?:\.[a-z]{2}\b)?"
 )
-_DOTS = frozenset({"dot", "punkt", "punto", "chấm"})
-_ATS = ("(at)", "[at]", "{at}", "<at>", "( at )", "(ät)", "(arroba)", "(chiocciola)", " at ", " arroba ", " a còng ")
+_SPELT = frozenset({"dot", "punkt", "punto", "chấm", "arroba", "chiocciola"})
+_BRACKETED = ("(at)", "[at]", "(ät)")
 
 
 @DETECTORS.register("emails")
@@ -32,15 +34,26 @@ class Emails(Detector):
         low = view.lower
         at = low.find("@")
         while at >= 0:
-            local = _LOCAL.search(view.before(at, 64))
-            domain = _DOMAIN.match(view.after(at + 1, 190))
+            local, after = _LOCAL.search(view.before(at, 64)), view.after(at + 1, 190)
+            domain = _DOMAIN.match(after) or (_HOST.match(after) if local and len(local.group()) >= 3 else None)
             if local and domain:
                 start = at - len(local.group().lstrip(".'"))
                 yield Span(start, at + 1 + domain.end(), "email", _plain(low[start : at + 1 + domain.end()]))
             at = low.find("@", at + 1)
-        if not _DOTS.isdisjoint(view.vocabulary) or any(a in low for a in _ATS[:8]):
-            for match in _HIDDEN.finditer(low):
+        for clue in self._clues(view):
+            match = _HIDDEN.search(low, max(0, clue - 64), clue + 48)
+            if match:
                 yield Span(match.start(), match.end(), "email", _plain(match.group()))
+
+    def _clues(self, view: View) -> Iterator[int]:
+        """Where an address could be spelt out."""
+        for at, _ in view.where(_SPELT & view.vocabulary):
+            yield at
+        for bracketed in _BRACKETED:
+            at = view.lower.find(bracketed)
+            while at >= 0:
+                yield at
+                at = view.lower.find(bracketed, at + 1)
 
 
 def _plain(text: str) -> str:

@@ -1,8 +1,9 @@
 """Names of the people in the chats, known from the exports themselves: given names and surnames, nicknames,
 diminutives, genitives, names typed in lower case, without their accents, drawn out or with one slip of the finger.
 
-All ways to write a name are enumerated once; a text is then searched by intersecting its words with that
-set, which costs the same for three people as for three thousand. Words that are also common words
+The ways to write a name are enumerated once, a word never seen before is compared with the names once; a text
+is then searched by intersecting its words with that set, which costs the same for three people as for three
+thousand. Words that are also common words
 (Mark, Rose, May) count only when capitalised inside a sentence or beside another name of the same person.
 People who are only talked about are not found here: see `ner`.
 """
@@ -17,13 +18,18 @@ from typing import NamedTuple
 from gemel.people import People
 from gemel.privacy.common import common_words, generic_words
 from gemel.privacy.detectors import DETECTORS, Detector, Setup
-from gemel.privacy.nicknames import diminutives, nicknames, slips
+from gemel.privacy.nicknames import Slips, diminutives, nicknames
 from gemel.privacy.view import BORDER, Span, View
 
 __all__ = ["Entry", "Names", "name_words"]
 
 _WORD = re.compile(r"[^\W_]+")
 _ENDS = frozenset(".!?…\n:;\"'“”„»«" + BORDER)
+_BETWEEN = re.compile(r" (?:[^\W\d_]\.?|thị|văn|de|de la|von|van|van der|della|di) ")
+_MOST_PLAIN = 500_000
+"""Words remembered as being no slip."""
+GIVEN, DERIVED, SLIP = 3, 2, 1
+"""How certain a written word is a name: as given, a nickname or inflection, a slip."""
 _MARKS = re.compile(r"[\u0300-\u036f]")
 
 
@@ -37,7 +43,7 @@ class Entry(NamedTuple):
     stem: int
     """How many of its characters are the name; the rest is a grammatical ending that stays."""
     certain: int
-    """3 as given, 2 nickname or inflection, 1 a slip."""
+    """`GIVEN`, `DERIVED` or `SLIP`."""
 
 
 def name_words(name: str) -> list[str]:
@@ -58,19 +64,35 @@ class Names(Detector):
         self.table: dict[str, Entry] = {w: e for w, e in _table(setup.people).items() if w not in kept}
         self.unspaced = {w: e for w, e in self.table.items() if not _spaced(w)}
         self.decomposed = {d: e for w, e in self.table.items() if (d := unicodedata.normalize("NFD", w)) != w}
-        self._keys = self.table.keys()
+        self._slips = Slips(w for w, e in self.table.items() if e.certain == GIVEN)
+        self._plain = set(kept)
 
     def find(self, view: View) -> Iterator[Span]:
-        hits = self._keys & view.vocabulary
-        for start, word in view.where(sorted(hits)):
-            entry = self.table[word]
-            if not entry.common or self._named(view, start, start + len(word), entry):
-                yield Span(start, start + entry.stem, "name", entry.person)
+        met = view.vocabulary - self._plain
+        hits = [word for word in met if word in self.table or self._meet(word)]
+        yield from _joined(view, sorted(self._spans(view, hits)))
         if self.unspaced and not view.text.isascii():
             yield from _inside(view, self.unspaced)
         if self.decomposed and not view.text.isascii() and _MARKS.search(view.text):
             for start, word in view.where(w for w in self.decomposed if w in view.lower):
                 yield Span(start, start + len(word), "name", self.decomposed[word].person)
+
+    def _meet(self, word: str) -> bool:
+        """Decide once about a word never seen before whether it is a slip of a name."""
+        meant = self._slips.meant(word) if word not in common_words() else ""
+        if meant:
+            self.table[word] = Entry(self.table[meant].person, False, len(word), SLIP)
+            return True
+        if len(self._plain) > _MOST_PLAIN:
+            self._plain.clear()
+        self._plain.add(word)
+        return False
+
+    def _spans(self, view: View, words: list[str]) -> Iterator[Span]:
+        for start, word in view.where(words):
+            entry = self.table[word]
+            if not entry.common or self._named(view, start, start + len(word), entry):
+                yield Span(start, start + entry.stem, "name", entry.person)
 
     def _named(self, view: View, start: int, end: int, entry: Entry) -> bool:
         """Whether a word that is also a common word stands for a person here."""
@@ -80,6 +102,18 @@ class Names(Detector):
         left, right = _WORD.findall(view.before(start, 24)), _WORD.findall(view.after(end, 24))
         beside = [left[-1] if left else "", right[0] if right else ""]
         return any(w in self.table and self.table[w].person == entry.person for w in beside)
+
+
+def _joined(view: View, spans: list[Span]) -> list[Span]:
+    """Two names of one person with an initial or particle between them as one."""
+    out: list[Span] = []
+    for span in spans:
+        last = out[-1] if out else None
+        if last is not None and last.key == span.key and _BETWEEN.fullmatch(view.lower, last.end, span.start):
+            out[-1] = Span(last.start, span.end, "name", span.key)
+        else:
+            out.append(span)
+    return out
 
 
 def _inside(view: View, words: dict[str, Entry]) -> Iterator[Span]:
@@ -103,15 +137,12 @@ def _table(people: People) -> dict[str, Entry]:
                     owners.append(person.id)
     for word, owners in given.items():
         owner = owners[0] if len(owners) == 1 or _first_word(people, owners[0]) == word else f"surname:{word}"
-        table[word] = Entry(owner, word in common_words(), len(word), 3)
+        table[word] = Entry(owner, word in common_words(), len(word), GIVEN)
     for word, entry in list(table.items()):
-        for written, stem, certain in _written(word, first=_is_first(people, word)):
-            if written not in common_words() and table.get(written, _NOBODY).certain < certain:
-                table[written] = Entry(entry.person, entry.common and certain == 2, stem, certain)
+        for written, stem in _written(word, first=_is_first(people, word)):
+            if written not in common_words() and written not in table:
+                table[written] = Entry(entry.person, entry.common, stem, DERIVED)
     return table
-
-
-_NOBODY = Entry("", False, 0, 0)
 
 
 def _first_word(people: People, person: str) -> str:
@@ -124,26 +155,21 @@ def _is_first(people: People, word: str) -> bool:
     return any(name_words(n)[:1] and name_words(n)[0].lower() == word for p in people for n in p.names)
 
 
-def _written(word: str, *, first: bool) -> Iterator[tuple[str, int, int]]:
-    """(written, characters of the name in it, certainty) for the ways in which a word of a name is written."""
+def _written(word: str, *, first: bool) -> Iterator[tuple[str, int]]:
+    """(written, characters of the name in it) for the ways in which a word of a name is written."""
     if not _spaced(word):
         return
     bases = dict.fromkeys([word, *_unaccented(word)])
     if first:
         bases.update(dict.fromkeys(n for b in list(bases) for n in nicknames(b)))
     for base in bases:
-        yield base, len(base), 2
-        yield base + "s", len(base), 2
+        yield base, len(base)
+        yield base + "s", len(base)
         if first and len(base) >= 3:
             for n in range(1, 6):
-                yield base + base[-1] * n, len(base) + n, 2
+                yield base + base[-1] * n, len(base) + n
             for written in diminutives(base):
-                yield written, len(written), 2
-    if len(word) >= 5:
-        for written in slips(word):
-            yield written, len(written), 1
-            if first:
-                yield written + "s", len(written), 1
+                yield written, len(written)
 
 
 def _unaccented(word: str) -> list[str]:

@@ -15,19 +15,21 @@ from gemel.privacy.detectors import DETECTORS, Detector
 from gemel.privacy.view import Cluster, Span, View
 
 _NEAR = re.compile(
-    r"\b(?:phone|call|cell|mobile|tel|telephone|text|ring|whats ?app|number|contact|reach|dial|extension"
-    r"|sms|fax|signal|zalo|no|nr|nummer|handy|telefon\w*|ruf\w*|anruf\w*|cellulare|chiama\w*|llama\w*|llámame|móvil|movil|teléfono|número|numero|sđt|sdt|số|gọi|điện thoại)\b[^\n]{0,14}$"
+    r"\b(?:phone|call|cell|mobile|tel|telephone|text|ring|whats ?app|number|contact|reach|dial|extension|sms|fax"
+    r"|signal|zalo|no|nr|nummer|handy|telefon\w*|ruf\w*|anruf\w*|cellulare|chiama\w*|llama\w*|llámame|móvil|movil"
+    r"|teléfono|número|numero|sđt|sdt|số|gọi|điện thoại)\b[^\n]{0,14}$"
 )
 _MONEY = re.compile(r"(?:[$€£¥₫]|usd|eur|gbp|vnd)\s?$")
 _MONEY_AFTER = re.compile(
     r"\s?(?:[$€£¥₫%]|usd\b|eur\b|euro|gbp\b|vnd\b|đồng|dong\b|k\b|km\b|kg\b|mb\b|gb\b|ms\b|million|mio|tr\b|triệu)"
 )
 _DATE = re.compile(
-    r"(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])(?:\D.*)?"
-    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ]{1,2}(?:0?[1-9]|[12]\d|3[01])[-./ ]{1,2}(?:(?:19|20)\d\d|\d\d)(?:\D.*)?"
-    r"|(?:19|20)\d\d ?[-–/] ?(?:(?:19|20)\d\d|\d\d)"
+    r"(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ]{1,2}(?:0?[1-9]|[12]\d|3[01])[-./ ]{1,2}(?:(?:19|20)\d\d|\d\d))"
+    r"(?:[ ,/-]{1,3}\d{1,2})?|(?:19|20)\d\d ?[-–/] ?(?:(?:19|20)\d\d|\d\d)"
 )
 _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+|\d{1,3}(?: \d{3})+ ?$")
+_SCORES = re.compile(r"\d-\d(?: \d-\d)+")
 _EXTENSION = re.compile(r"\s?(?:x|ext\.?|durchwahl|#)\s?\d{1,6}\b")
 
 
@@ -74,7 +76,7 @@ class Phones(Detector):
             return False
         if len(cluster.groups) == 1:
             return (digits[0] == "0" and 9 <= len(digits) <= 12) or self._valid(digits)
-        return len(cluster.groups) <= 12
+        return len(cluster.groups) <= 12 and not _SCORES.search(surface)
 
     def _valid(self, digits: str) -> bool:
         return any(_parse(digits, region) for region in self.setup.section.regions)
