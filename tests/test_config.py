@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from gemel.config import DIAL, SCALES, load, parse
+from gemel.config import DIAL, SCALES, load, parse, to_toml
 from gemel.errors import ConfigError
 
 
@@ -53,3 +54,12 @@ def test_every_key_is_documented() -> None:
         if isinstance(section, type) and issubclass(section, Section):
             undocumented = [k for k, f in section.model_fields.items() if not f.description and k != "seed"]
             assert not undocumented, (name, undocumented)
+
+
+def test_what_is_written_reads_back() -> None:
+    raw = {
+        "scale": "tiny",
+        "import": {"me": 'A "B" \\ é', "fields": {"a b": "number"}},
+        "corpus": {"split": [0.5, 0.25, 0.25]},
+    }
+    assert tomllib.loads(to_toml(raw)) == raw

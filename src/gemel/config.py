@@ -7,6 +7,7 @@ file wins over the dial. Unknown keys are errors with a suggestion; all errors a
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = [
     "TraitsSection",
     "load",
     "parse",
+    "to_toml",
+    "toml_value",
 ]
 
 Scale = Literal["tiny", "laptop", "gpu", "cluster"]
@@ -374,3 +377,21 @@ def _keys(path: list[str]) -> list[str]:
 
 
 SCALES: tuple[str, ...] = get_args(Scale)
+
+
+def to_toml(raw: Mapping[str, Any]) -> str:
+    """Write sections of plain values as TOML."""
+    lines = [f"{key} = {toml_value(value)}" for key, value in raw.items() if not isinstance(value, Mapping)]
+    for name, section in raw.items():
+        if isinstance(section, Mapping):
+            lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in section.items())]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def toml_value(value: object) -> str:
+    """One value as TOML. JSON's strings, numbers and booleans are TOML's."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

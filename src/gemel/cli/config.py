@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from gemel.cli.output import twin_option
 @twin_option
 def command(twin: Path, write: bool) -> None:
     """Show the configuration of this twin, every key with its meaning."""
-    from gemel.config import Config, Section
+    from gemel.config import Config, Section, toml_value
     from gemel.errors import ConfigError
     from gemel.workspace import Workspace, atomic
 
@@ -28,10 +27,12 @@ def command(twin: Path, write: bool) -> None:
             continue
         lines += ["", f"# {(type(section).__doc__ or '').strip()}", f"[{info.alias or name}]"]
         for key, field in type(section).model_fields.items():
-            mark = "" if key in section.model_fields_set and getattr(section, key) is not None else "# "
+            value = getattr(section, key)
+            shown = "…  (decided by looking)" if value is None else toml_value(value)
+            mark = "" if key in section.model_fields_set and value is not None else "# "
             lines += [
                 f"# {' '.join((field.description or '').split())}",
-                f"{mark}{key} = {_toml(getattr(section, key))}",
+                f"{mark}{key} = {shown}",
             ]
     text = "\n".join(lines) + "\n"
     if not write:
@@ -43,13 +44,3 @@ def command(twin: Path, write: bool) -> None:
     with atomic(workspace.config_path) as path:
         path.write_text(text, encoding="utf-8")
     click.echo(f"wrote {workspace.config_path}")
-
-
-def _toml(value: object) -> str:
-    if value is None:
-        return "…  (decided by looking)"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    return json.dumps(value, ensure_ascii=False)

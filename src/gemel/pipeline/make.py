@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gemel.config import Config
+from gemel.config import Config, to_toml
 from gemel.errors import GemelError, MissingExtra, TooLittle
-from gemel.workspace import Workspace
+from gemel.workspace import Workspace, atomic
 
 __all__ = ["Done", "make"]
 
@@ -51,7 +51,7 @@ def make(
     Args:
         workspace: where the twin lives.
         paths: exports and writings; none: what was imported before.
-        overrides: configuration that wins over gemel.toml.
+        overrides: configuration that wins over gemel.toml; becomes gemel.toml where there is none.
         before: told the name of a stage that begins.
         after: told what became of it.
 
@@ -60,6 +60,9 @@ def make(
     """
     workspace.prepare()
     config = workspace.config(overrides)
+    if overrides and not workspace.config_path.exists():
+        with atomic(workspace.config_path) as path:
+            path.write_text(to_toml(overrides), encoding="utf-8")
     stages: list[tuple[str, Action]] = [
         ("import", lambda w, c: _import(w, c, paths)),
         ("portrait", _portrait),
