@@ -13,7 +13,7 @@ import regex
 
 __all__ = ["emoji", "fold", "ngrams", "repair", "script", "sentences", "words"]
 
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’\-][\p{L}\p{M}\p{N}]+)*")
+_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’\-][\p{L}\p{M}\p{N}]+)*")
 _EMOJI = regex.compile(
     r"\p{Regional_Indicator}{2}"
     r"|[0-9#*]\uFE0F?\u20E3"

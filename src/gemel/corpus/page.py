@@ -104,7 +104,9 @@ def number(value: float) -> str:
 
 def percent(value: float) -> str:
     """A share as per cent: 0.123 → 12 %, 0.0123 → 1.2 %."""
-    return f"{100 * value:.0f} %" if abs(value) >= 0.1 or value == 0 else f"{100 * value:.1f} %"
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * value:.0f} %" if abs(value) >= 0.0995 or value == 0 else f"{100 * value:.1f} %"
 
 
 def tiles(items: Sequence[tuple[str, str]]) -> str:
@@ -122,7 +124,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _figure(value: object) -> bool:
-    return value is None or isinstance(value, int | float) or (isinstance(value, str) and value[:1] in "+−–0123456789")
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and value[:1] in "+−–<0123456789")
 
 
 def _cell(value: object, right: bool) -> str:
@@ -161,7 +163,7 @@ def hist(
     def draw(width: int) -> str:
         height, left, bottom, top = 210, 40, 24, 8
         high = max((v for values in series.values() for v in values), default=0.0) or 1.0
-        ticks = _ticks(0, high)
+        ticks = _ticks(0, high, whole=all(float(v).is_integer() for values in series.values() for v in values))
         scale = (height - bottom - top) / max(high, ticks[-1])
         step = (width - left - 4) / max(1, len(labels))
         bar = step * (0.86 if len(labels) < 60 else 1.0) / max(1, len(series))
@@ -341,10 +343,11 @@ def _short(text: str, size: int) -> str:
     return text if len(text) <= size else text[: max(1, size - 1)] + "…"
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round values that span [low, high]."""
+def _ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Three to six round values that span [low, high]; integers if `whole`."""
     span = (high - low) or abs(high) or 1.0
     step = 10 ** math.floor(math.log10(span / 3))
-    step *= next(m for m in (1, 2, 2.5, 5, 10) if span / (step * m) <= 5)
+    step = max(1.0, step) if whole else step
+    step *= next(m for m in (1, 2, 5, 10, 20) if span / (step * m) <= 5)
     first = math.floor(low / step)
     return [round(step * i, 12) for i in range(first, math.ceil(high / step - 1e-9) + 1)]

@@ -220,7 +220,7 @@ class Messages:
             .sort(["n", "contact"], descending=[True, False])
             .head(12)
         )
-        return [{**r, "name": self.names[r["contact"]]} for r in rows.to_dicts() if r["n"] >= 20]
+        return [{**r, "name": self.names[r["contact"]]} for r in rows.to_dicts() if r["n"] >= 40]
 
     def _topics(self, single: pl.DataFrame) -> dict[str, Any]:
         days = pl.concat(self._days) if self._days else None
@@ -229,12 +229,12 @@ class Messages:
         common = single.with_columns(n=pl.col("you") + pl.col("others")).sort(["n", "gram"], descending=[True, False])
         names = {fold(w) for p in self.people for n in p.names for w in words(n)}
         texts = days.group_by("thread", "day", maintain_order=True).agg(pl.col("text").str.join("\n"))["text"].to_list()
-        rows = topics([t for t in texts if len(t) > 80], stop={*common["gram"].head(150).to_list(), *names})
+        rows = topics([t for t in texts if len(t) > 80], stop={*common["gram"].head(300).to_list(), *names})
         return {"n": days.height, "days": len(texts), "rows": rows}
 
 
 def _by_quarter(sample: pl.DataFrame) -> list[dict[str, Any]]:
-    """Mean sentiment of both sides per quarter, where either has twenty scored messages."""
+    """Mean sentiment of both sides per quarter, where either has forty scored messages."""
     scored = sample.filter(pl.col("sentiment").is_not_null() & pl.col("time").is_not_null())
     rows = (
         scored.group_by(quarter=pl.col("time").dt.truncate("1q"))
@@ -249,11 +249,11 @@ def _by_quarter(sample: pl.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "quarter": r["quarter"].strftime("%Y-%m"),
-            "you": r["you"] if r["n_you"] >= 20 else None,
-            "others": r["others"] if r["n_others"] >= 20 else None,
+            "you": r["you"] if r["n_you"] >= 40 else None,
+            "others": r["others"] if r["n_others"] >= 40 else None,
         }
         for r in rows.to_dicts()
-        if max(r["n_you"], r["n_others"]) >= 20
+        if max(r["n_you"], r["n_others"]) >= 40
     ]
 
 

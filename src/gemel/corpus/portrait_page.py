@@ -155,7 +155,7 @@ def _style(m: Facts) -> Section:
     for who, title, tone in (("you", "Your emoji", 1), ("others", "Others' emoji", 2)):
         if rows := m["emoji"][who]:
             body.append(figure(bars([(e, float(n)) for e, n in rows[:10]], tone=tone), title))
-    rows = [(h["habit"], h["you"], h["others"]) for h in m["habits"] if (h["you"] or 0) + (h["others"] or 0) > 0]
+    rows = [(h["habit"], h["you"], h["others"]) for h in m["habits"] if max(h["you"] or 0, h["others"] or 0) >= 0.0005]
     rows.sort(key=lambda r: -abs((r[1] or 0) - (r[2] or 0)))
     body.append(table(["habit: share of messages", "you", "others"], [(h, _share(a), _share(b)) for h, a, b in rows]))
     return Section("How you write", body, "Messages with words; forwarded ones left out. Largest differences first.")
@@ -171,8 +171,8 @@ def _author(w: Facts) -> Section:
 
 
 _TELLING = (
-    "Words and pairs of words that tell you from the others: log-odds with a Dirichlet prior, as z-scores (above 2: "
-    "hardly chance). Names of people and numbers are left out."
+    "Words and pairs of words that tell you from the others: log-odds with a Dirichlet prior, as z-scores (3.3 and "
+    "more is shown: one in a thousand by chance). Names of people and numbers are left out."
 )
 
 

@@ -108,7 +108,7 @@ def profiles(items: Iterable[Profile]) -> dict[str, Any]:
     for name in names:
         row: dict[str, Any] = {"name": name, "missing": 1 - given[name] / total}
         if len(numbers[name]) > sum(categories[name].values()):
-            row |= _histogram(np.asarray(numbers[name]))
+            row |= _histogram(np.asarray(numbers[name]), log=name in KNOWN and KNOWN[name].log)
         else:
             row |= {"top": categories[name].most_common(8), "distinct": len(categories[name])}
         traits.append(row)
@@ -124,10 +124,15 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _histogram(values: np.ndarray) -> dict[str, Any]:
-    low, high = np.percentile(values, [1, 99])
-    if high <= low:
-        high = low + 1
-    bins = min(24, int(high - low) + 1) if np.all(values == np.round(values)) else 24
-    counts, edges = np.histogram(np.clip(values, low, high), bins=max(4, bins), range=(low, high))
+def _histogram(values: np.ndarray, *, log: bool) -> dict[str, Any]:
+    """Up to 24 bins: of whole width for whole numbers, of equal ratio where the number is taken by its logarithm."""
+    low, high = (float(v) for v in np.percentile(values, [1, 99]))
+    if log and low > 0 and high > low:
+        edges = np.geomspace(low, high, 13)
+    elif np.all(values == np.round(values)):
+        step = max(1, np.ceil((high - low + 1) / 24))
+        edges = np.arange(low, high + step + 1, step)
+    else:
+        edges = np.linspace(low, high if high > low else low + 1, 25)
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)
     return {"edges": edges.tolist(), "counts": counts.tolist(), "median": float(np.median(values))}

@@ -15,7 +15,7 @@ __all__ = ["HABITS", "MOST", "Tally", "grams", "measures"]
 
 MOST = 400_000
 """Entries a table of words is cut to when it passes twice as many."""
-_WORD = r"[\p{L}\p{M}\p{N}]+(?:['’\-][\p{L}\p{M}\p{N}]+)*"
+_WORD = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’\-][\p{L}\p{M}\p{N}]+)*"
 _EMOJI = (
     r"[\x{1F1E6}-\x{1F1FF}]{2}|[0-9#*]\x{FE0F}?\x{20E3}"
     r"|\p{Extended_Pictographic}(?:\x{FE0F}|\p{Emoji_Modifier})?"

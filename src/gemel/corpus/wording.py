@@ -17,6 +17,8 @@ from gemel.text import sentences, words
 
 __all__ = ["growth", "log_odds", "readability", "topics"]
 
+SURE = 3.29
+"""z-score from which a word is shown: one in a thousand by chance, for there are thousands of words."""
 PRIOR = 500.0
 """Pseudo-words of the prior, spread as all words together are."""
 _VOWELS = regex.compile(r"[aeiouy]+")
@@ -41,8 +43,8 @@ def log_odds(counts: pl.DataFrame, *, top: int = 20, least: int = 5) -> dict[str
     ]
     z = (odds[0] - odds[1]) / np.sqrt(1 / (you + prior) + 1 / (others + prior))
     ranked = counts.with_columns(z=pl.Series(z)).sort(["z", "gram"], descending=[True, False])
-    mine = ranked.filter((pl.col("you") >= least) & (pl.col("z") > 1.96)).head(top)
-    theirs = ranked.filter((pl.col("others") >= least) & (pl.col("z") < -1.96)).reverse().head(top)
+    mine = ranked.filter((pl.col("you") >= least) & (pl.col("z") > SURE)).head(top)
+    theirs = ranked.filter((pl.col("others") >= least) & (pl.col("z") < -SURE)).reverse().head(top)
     return {"you": mine.to_dicts(), "others": theirs.with_columns(z=-pl.col("z")).to_dicts()}
 
 
@@ -92,7 +94,7 @@ def growth(tokens: Sequence[str], *, points: int = 60) -> list[tuple[int, int]]:
     """How many different words the first n words hold, at `points` places."""
     marks = {max(1, round(len(tokens) * i / points)) for i in range(1, points + 1)} if tokens else set()
     seen: set[str] = set()
-    curve = []
+    curve = [(0, 0)] if tokens else []
     for i, token in enumerate(tokens, 1):
         seen.add(token)
         if i in marks:
