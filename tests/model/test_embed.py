@@ -30,6 +30,11 @@ def test_minilm_equals_sentence_transformers() -> None:
     np.testing.assert_allclose(embedder("minilm").encode(TEXTS), theirs, atol=1e-5)
 
 
+def test_rounded_weights_point_the_same_way() -> None:
+    exact, rounded = embedder("minilm").encode(TEXTS), embedder("minilm-int8").encode(TEXTS)
+    assert (exact * rounded).sum(1).min() > 0.98
+
+
 def test_minilm_finds_meaning() -> None:
     rows = embedder("minilm").encode(TEXTS)
     assert rows[0] @ rows[1] > rows[0] @ rows[2] + 0.2

