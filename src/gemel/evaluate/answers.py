@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,7 +22,7 @@ from gemel.records import stable_id
 from gemel.speaker import Reply, Sampling, Speaker
 from gemel.track import progress
 
-__all__ = ["MATCHED", "Answer", "Batched", "Prompted", "answer_all", "ask", "borrow"]
+__all__ = ["MATCHED", "Answer", "Batched", "Prompted", "answer_all", "ask", "borrow", "borrow_near"]
 
 MATCHED = ":matched"
 """Suffix of borrowed replies chosen at the length of the person's reply."""
@@ -175,6 +175,26 @@ def _answer(system: str, case: Case, row: Mapping[str, Any]) -> Answer:
         tokens_out=row["out"],
         quoted=row["quoted"],
     )
+
+
+def borrow_near(
+    cases: Sequence[Case], pool: Sequence[Pool], system: str, vectors: Callable[[Sequence[str]], Any]
+) -> list[Answer] | None:
+    """For every case the reply that was given to the most similar context of another session.
+
+    Args:
+        vectors: texts → unit rows.
+    """
+    if not pool or not all(c.incoming for c in cases):
+        return None
+    similar = vectors([c.incoming for c in cases]) @ vectors([p.incoming for p in pool]).T  # (cases, pool)
+    out = []
+    for case, row in zip(cases, similar):
+        near = next((pool[i] for i in (-row).argsort() if pool[i].session != case.session), None)
+        if near is None:
+            return None
+        out.append(Answer(case=case.id, system=system, parts=near.turn.parts))
+    return out
 
 
 def borrow(

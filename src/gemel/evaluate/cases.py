@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gemel.evaluate.duplicates import Seen
+from gemel.evaluate.duplicates import repeats
 from gemel.examples import Example, Role, TraitValue, Turn
 from gemel.text import emoji, words
 
@@ -98,28 +98,40 @@ def cases_of(
         limit: replies at most; whole sessions are taken in a seeded order, the last one may be cut.
         near_duplicate: Jaccard similarity from which a reply counts as seen.
     """
-    seen = Seen(train, threshold=near_duplicate)
-    by_session: dict[str, list[Case]] = defaultdict(list)
     counts: Counter[str] = Counter()
+    met: set[tuple[str, ...]] = set()
+    found: list[Case] = []
     for example in examples:
         for i, turn in enumerate(example.turns):
-            if not turn.learn:
-                continue
-            counts["read"] += 1
-            reason = "empty" if not turn.text.strip() else "near duplicate" if seen.near_duplicate(turn.text) else ""
-            if reason:
-                counts[f"dropped: {reason}"] += 1
-                continue
-            case = _case(example, i, turn)
-            by_session[case.session].append(replace(case, stock=seen.stock(turn.text)))
+            if turn.learn:
+                counts["read"] += 1
+                if reason := _unfit(example, turn, met):
+                    counts[f"dropped: {reason}"] += 1
+                else:
+                    found.append(_case(example, i, turn))
+    known = repeats([c.truth.text for c in found], train, threshold=near_duplicate)
+    counts["dropped: near duplicate of a training reply"] = len(known.near)
+    by_session: dict[str, list[Case]] = defaultdict(list)
+    for number, case in enumerate(found):
+        if number not in known.near:
+            by_session[case.session].append(replace(case, stock=number in known.stock))
     order = sorted(by_session)
     random.Random(seed).shuffle(order)
-    kept: list[Case] = []
-    for take in _fair(by_session, order, limit):
-        kept += take
+    kept = [case for take in _fair(by_session, order, limit) for case in take]
     counts["dropped: beyond the limit"] = sum(map(len, by_session.values())) - len(kept)
     counts["kept"] = len(kept)
     return CaseSet(cases=tuple(kept), counts=dict(counts))
+
+
+def _unfit(example: Example, turn: Turn, met: set[tuple[str, ...]]) -> str:
+    """Why a reply is no case; "" where it is one."""
+    if not turn.text.strip():
+        return "empty"
+    if example.kind in ("chat", "window") and turn.ids:  # windows show a reply of the session once more
+        if turn.ids in met:
+            return "the same reply in another window"
+        met.add(turn.ids)
+    return ""
 
 
 def _fair(by_session: Mapping[str, list[Case]], order: Sequence[str], limit: int) -> Iterable[list[Case]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gemel.errors import MissingExtra, TooLittle
-from gemel.evaluate.answers import MATCHED, Answer
+from gemel.evaluate.answers import Answer
 from gemel.evaluate.cases import Burst, Case
 from gemel.evaluate.metrics import METRICS
 from gemel.evaluate.sample import Metric, Sample, Shared
@@ -56,22 +56,25 @@ class Board:
 
     cases: Sequence[Case]
     answers: Mapping[str, Sequence[Answer]]
-    """System → one answer per case; borrowed systems also under their name + ":matched"."""
+    """System → one answer per case; borrowed systems also as "name:matched", "name:near"."""
     shared: Shared
 
     @property
     def systems(self) -> list[str]:
         """Systems to show, in the order given."""
-        return [s for s in self.answers if not s.endswith(MATCHED)]
+        return [s for s in self.answers if ":" not in s]
 
-    def replies(self, system: str, *, matched: bool) -> list[Burst]:
-        """A system's replies, at matched length where it was borrowed and that is asked."""
-        rows = self.answers.get(system + MATCHED) if matched else None
-        return [a.parts for a in (rows or self.answers[system])]
+    def replies(self, system: str, metric: Metric) -> list[Burst]:
+        """A system's replies; of borrowed ones the variant that the metric asks for."""
+        if system == CEILING and metric.ceiling == "truth":
+            return [c.truth.parts for c in self.cases]
+        wanted = metric.ceiling if system == CEILING else "matched" if metric.matched else "free"
+        rows = self.answers.get(f"{system}:{wanted}") or self.answers[system]
+        return [a.parts for a in rows]
 
     def sample(self, system: str, metric: Metric, keep: Sequence[int] | None = None) -> Sample:
         """What a metric is given for one system, all cases or those numbered in `keep`."""
-        replies = self.replies(system, matched=metric.matched)
+        replies = self.replies(system, metric)
         if keep is None:
             return Sample.of(self.cases, replies, self.shared)
         return Sample.of([self.cases[i] for i in keep], [replies[i] for i in keep], self.shared)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ __all__ = ["DOCUMENTS", "Embed", "Metric", "Sample", "Shared", "bare_text", "tri
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts → (n, d) unit rows."""
+
+_SITUATIONS = 800
+_READ = 400
+"""Characters of a text that are embedded."""
 
 DOCUMENTS = ("slice", "essay", "knowledge")
 """Kinds whose length is set by the corpus builder and not by the person."""
@@ -74,11 +79,21 @@ class Shared:
         self.learned = tuple(learned)
         self.support = tuple(support)
         self.languages = tuple(languages)
+        self.cache: dict[str, Any] = {}
+        """What a metric fitted once for all systems, by the metric's name."""
         self._embed = embed
         self._rows: dict[str, NDArray[np.float32]] = {}
 
+    @cached_property
+    def situations(self) -> tuple[Pool, ...]:
+        """Own replies that answer something, at most 800, evenly taken: where similar contexts are looked for."""
+        known = [p for p in self.own if p.incoming]
+        if len(known) <= _SITUATIONS:
+            return tuple(known)
+        return tuple(known[i] for i in np.linspace(0, len(known) - 1, _SITUATIONS).astype(int))
+
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d) unit rows, each distinct text encoded once.
+        """(n, d) unit rows, each distinct text encoded once by its first 400 characters.
 
         Raises:
             TooLittle: when there is no embedder.
@@ -87,7 +102,7 @@ class Shared:
             raise TooLittle("no embedder is installed")
         new = [t for t in dict.fromkeys(texts) if t not in self._rows]
         if new:
-            self._rows.update(zip(new, self._embed(new)))
+            self._rows.update(zip(new, self._embed([t[:_READ] for t in new])))
         return np.stack([self._rows[t] for t in texts])
 
 
@@ -130,6 +145,11 @@ class Sample:
     def true(self) -> list[str]:
         """The person's replies as text."""
         return [bare_text(t) for t in self.truths]
+
+    @cached_property
+    def asked(self) -> list[str]:
+        """What each reply answers: the last turn of somebody else; "" where there is none."""
+        return [c.incoming for c in self.cases]
 
     @cached_property
     def documents(self) -> bool:
@@ -206,7 +226,10 @@ class Metric:
     paired: bool = False
     """Depends on which context a reply answers: a permuted baseline makes sense."""
     matched: bool = True
-    """Floor and ceiling are taken at the lengths of the person's replies."""
+    """The floor's borrowed replies are taken at the lengths of the person's."""
+    ceiling: str = "matched"
+    """Which own words are the ceiling: matched (another session's at like length), free (another session's as
+    drawn), near (those given to the most similar context), or truth (the held-out replies themselves)."""
     swap: bool = True
     """Sessions can be swapped between systems (not so where a classifier is fitted)."""
     seed: str = ""

@@ -21,7 +21,12 @@ Build = Callable[[Sample], Statistic]
 
 
 def metric(name: str, *, title: str, **options: Any) -> Callable[[Build], Build]:
-    """Decorator: make a function a metric; its docstring's first line is the definition shown."""
+    """Decorator: make a function a metric; its docstring's first line is the definition shown.
+
+    Floors of paired metrics are not matched in length: the length of the true reply would leak into them.
+    """
+
+    options.setdefault("matched", not options.get("paired", False))
 
     def keep(build: Build) -> Build:
         what = (build.__doc__ or "").strip().partition("\n")[0]

@@ -16,7 +16,13 @@ def _chat(sample: Sample) -> None:
         raise TooLittle("pieces of documents are cut to a length; how long they are says nothing about the person")
 
 
-@metric("length_similarity", title="Message length similarity", matched=False, seed="message length similarity")
+@metric(
+    "length_similarity",
+    title="Message length similarity",
+    matched=False,
+    ceiling="free",
+    seed="message length similarity",
+)
 def length_similarity(sample: Sample) -> Statistic:
     """1 − |mean length − mean true length| ÷ the larger of the two (characters); blind to the shape."""
     _chat(sample)
@@ -30,7 +36,9 @@ def length_similarity(sample: Sample) -> Statistic:
     return statistic
 
 
-@metric("length", title="Length of replies", unit="W1, log chars", better="lower", matched=False, group=True)
+@metric(
+    "length", title="Length of replies", unit="W1, log chars", better="lower", matched=False, ceiling="free", group=True
+)
 def length(sample: Sample) -> Statistic:
     """Wasserstein-1 distance of log(1 + characters) of replies to the person's."""
     _chat(sample)
@@ -38,7 +46,9 @@ def length(sample: Sample) -> Statistic:
     return wasserstein(said, sample.index, true, sample.index)
 
 
-@metric("burst", title="Messages per reply", unit="W1, messages", better="lower", matched=False, group=True)
+@metric(
+    "burst", title="Messages per reply", unit="W1, messages", better="lower", matched=False, ceiling="free", group=True
+)
 def burst(sample: Sample) -> Statistic:
     """Wasserstein-1 distance of the number of messages in which a reply comes."""
     _chat(sample)

@@ -20,7 +20,7 @@ __all__ = ["WordNet", "synonyms"]
 DEBIAN = Path("/usr/share/wordnet")
 
 
-@metric("meteor", title="METEOR", unit="0…1", paired=True, seed="METEOR")
+@metric("meteor", title="METEOR", unit="0…1", paired=True, ceiling="near", seed="METEOR")
 def meteor(sample: Sample) -> Statistic:
     """Mean METEOR: exact and stemmed matches, synonyms too where WordNet is installed."""
     try:

@@ -18,21 +18,21 @@ from gemel.evaluate.statistics import Statistic, mean_of
 from gemel.text import fold, words
 
 
-@metric("bleu", title="BLEU", unit="0…1", paired=True, seed="BLEU")
+@metric("bleu", title="BLEU", unit="0…1", paired=True, ceiling="near", seed="BLEU")
 def bleu(sample: Sample) -> Statistic:
     """Mean sentence BLEU (sacreBLEU, effective order, exponential smoothing)."""
     scorer = _sacre("BLEU", effective_order=True)
     return _mean(sample, [scorer.sentence_score(a, [b]).score / 100 for a, b in zip(sample.said, sample.true)])
 
 
-@metric("chrf", title="chrF", unit="0…1", paired=True, seed="chrF")
+@metric("chrf", title="chrF", unit="0…1", paired=True, ceiling="near", seed="chrF")
 def chrf(sample: Sample) -> Statistic:
     """Mean sentence chrF2 over character 6-grams (sacreBLEU)."""
     scorer = _sacre("CHRF")
     return _mean(sample, [scorer.sentence_score(a, [b]).score / 100 for a, b in zip(sample.said, sample.true)])
 
 
-@metric("rouge_l", title="ROUGE-L", unit="F1", paired=True, seed="ROUGE-L")
+@metric("rouge_l", title="ROUGE-L", unit="F1", paired=True, ceiling="near", seed="ROUGE-L")
 def rouge_l(sample: Sample) -> Statistic:
     """Mean F1 of the longest common subsequence of words."""
     return _mean(sample, [_rouge(a, b) for a, b in zip(sample.said, sample.true)])

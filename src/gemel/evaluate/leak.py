@@ -1,0 +1,60 @@
+"""The leak alarm: are replies copied from the training text?
+
+A reply is suspicious when more of it lies in runs of six words of the training text than in 99 % of the
+person's own held-out replies. One in a hundred is chance; a copycat reaches all. Assisted answers quote by
+design and trip it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from gemel.evaluate.cases import Case, session_index
+from gemel.evaluate.duplicates import Runs
+from gemel.evaluate.likeness import Board, finite
+from gemel.evaluate.sample import Sample
+from gemel.evaluate.statistics import bootstrap, draws, mean_of
+from gemel.scores import Score
+
+__all__ = ["leak_scores"]
+
+_LEAST = 20
+_ALARM = 0.05
+
+
+def leak_scores(board: Board, *, resamples: int = 2000, seed: int = 0) -> list[Score]:
+    """For every system the share of replies that repeat more training text than the person's 99th percentile."""
+    runs = Runs(board.shared.learned)
+    own = [x for c in board.cases if (x := runs.share(c.truth.text)) == x]
+    blank = Score(metric="leak", system="", value=None, unit="share of replies", better="lower", floor=0.01)
+    out = []
+    for system in board.systems:
+        if system in ("self", "impostor"):
+            continue
+        sample = Sample.of(board.cases, [a.parts for a in board.answers[system]], board.shared)
+        rows = [(c, x) for c, text in zip(board.cases, sample.said) if (x := runs.share(text)) == x]
+        if len(own) < _LEAST or len(rows) < _LEAST or not board.shared.learned:
+            reason = f"fewer than {_LEAST} replies of six words and more on one side"
+            out.append(replace(blank, system=system, refused=reason, n=len(rows)))
+        else:
+            out.append(_score(replace(blank, system=system), rows, float(np.quantile(own, 0.99)), resamples, seed))
+    return out
+
+
+def _score(blank: Score, rows: list[tuple[Case, float]], bound: float, resamples: int, seed: int) -> Score:
+    hits = np.array([float(share > bound) for _, share in rows])
+    index, names = session_index([c for c, _ in rows])
+    found = bootstrap(mean_of(hits, index, len(names)), draws(len(names), resamples, seed=seed))
+    p = float(stats.binomtest(int(hits.sum()), len(hits), 0.01, alternative="greater").pvalue)
+    return replace(
+        blank,
+        value=finite(found.value),
+        low=finite(found.low),
+        high=finite(found.high),
+        n=len(rows),
+        sessions=len(names),
+        extra={"threshold": bound, "p_binomial": p, "alarm": float(found.value > _ALARM and p < 0.001)},
+    )
