@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gemel.cli.output import human, show_progress, table, twin_option
+
+if TYPE_CHECKING:
+    from gemel.pipeline.plan import Plan
 
 __all__ = ["command"]
 
@@ -48,7 +51,7 @@ def command(twin: Path, dataset: str, run: str | None, recipe: str | None, plan:
     if plan:
         from gemel.pipeline.plan import plan_training
 
-        click.echo(plan_training(workspace, config, dataset).text())
+        click.echo(_planned(plan_training(workspace, config, dataset)))
         return
 
     from gemel.pipeline.train import train_voice
@@ -62,6 +65,30 @@ def command(twin: Path, dataset: str, run: str | None, recipe: str | None, plan:
     click.echo(_summary(name, extra, manifest.counts))
     now = workspace.current()
     click.echo("It is the twin now." if now == name else f"The twin is still {now}; `--promote` changes that.")
+
+
+def _planned(plan: Plan) -> str:
+    parts = f"{plan.costs.trained:,} of {plan.costs.parameters:,}"
+    rows = [
+        ("trained parameters", parts),
+        ("on", f"{plan.device}, {plan.threads} threads, weights in {plan.precision}"),
+        ("data", f"{plan.pieces['examples']:,} examples, {plan.pieces['tokens']:,} tokens"),
+        ("training", f"{plan.steps:,} steps, {plan.tokens:,} tokens"),
+        ("time", f"about {human(plan.seconds)}, {plan.tokens / max(plan.seconds, 1e-9):,.0f} tokens/s"),
+        ("memory", f"about {plan.memory / 2**30:.1f} GiB of {plan.room / 2**30:.1f} GiB free"),
+    ]
+    text = table(("plan", plan.base), rows)
+    if not plan.fits:
+        text += "\n\nThis does not fit the memory. Take a smaller base, or train.checkpointing = true."
+    elif plan.memory and plan.batch_tokens:
+        text += f"\n\nRows of {plan.batch_tokens:,} tokens fit the memory."
+    if (s := plan.suggestion) is not None:
+        text += (
+            f"\nThis machine could also train {s.base} ({s.parameters / 1e9:.2g} B) with {s.method}, weights in "
+            f"{s.precision}, rows of {s.batch_tokens:,} tokens: {s.memory / 2**30:.1f} GiB, "
+            f"about {human(s.seconds)} a pass. A larger base knows more and sounds closer."
+        )
+    return text
 
 
 def _summary(name: str, extra: Any, counts: Any) -> str:
