@@ -7,8 +7,9 @@ reads as grief and people mostly write laughing, is left out of the text it sees
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import regex
@@ -26,6 +27,7 @@ _BARE_VIETNAMESE = frozenset(
         "kia chua muon thich hen luon ngay"
     )
 )
+_MARKED_VIETNAMESE = frozenset(words("có thì mà nè gì nhé nhỉ mình chào bạn cái này cũng"))
 _ENGLISH = frozenset(
     words(
         "the and is are was were you i it that this of for on with have has not but what my your we they don't will "
@@ -35,18 +37,27 @@ _ENGLISH = frozenset(
 _DROP = str.maketrans("", "", "😭")
 
 
+@lru_cache(maxsize=65_536)
+def _vietnamese_word(word: str) -> bool:
+    """Whether a word (lower case) can only or hardly but be Vietnamese."""
+    if _VIETNAMESE.search(word) or word in _MARKED_VIETNAMESE:
+        return True
+    bare = "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
+    return bare in _BARE_VIETNAMESE
+
+
 def vietnamese(text: str) -> float:
-    """Share of words that can only or hardly but be Vietnamese: by their letters, or by common words without marks."""
+    """Share of words that can only or hardly but be Vietnamese: by their letters, or by being common, marks or not."""
     tokens = words(text.lower())
-    if not tokens:
-        return 0.0
-    return sum(bool(_VIETNAMESE.search(w)) or w in _BARE_VIETNAMESE for w in tokens) / len(tokens)
+    return sum(map(_vietnamese_word, tokens)) / len(tokens) if tokens else 0.0
 
 
 def switches(text: str) -> bool:
-    """Whether one message mixes Vietnamese and English words: at least one sure word of each."""
+    """Whether one message mixes Vietnamese and English: a Vietnamese word with marks, and a sure English word."""
+    if text.isascii():
+        return False
     tokens = words(text.lower())
-    marked = any(_VIETNAMESE.search(w) for w in tokens)
+    marked = any(not w.isascii() and _vietnamese_word(w) for w in tokens)
     return marked and any(len(w) > 1 and w in _ENGLISH for w in tokens)
 
 

@@ -6,6 +6,7 @@ and Quinn 2008, "Fightin' Words", doi:10.1093/pan/mpn018), as z-scores. Topics a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -56,6 +57,7 @@ def topics(texts: Sequence[str], *, stop: Collection[str] = (), count: int = 8, 
         stop: words that say nothing of a topic, in lower case.
     """
     from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
     if len(texts) < 40:
@@ -75,7 +77,9 @@ def topics(texts: Sequence[str], *, stop: Collection[str] = (), count: int = 8, 
     if matrix.shape[1] < 3 * count:
         return []
     model = NMF(n_components=count, init="nndsvd", random_state=0, max_iter=150, tol=1e-3)
-    weights = model.fit_transform(matrix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a rough factorisation names topics as well
+        weights = model.fit_transform(matrix)
     names = vectorizer.get_feature_names_out()
     shares = weights.sum(axis=0) / max(weights.sum(), 1e-9)
     rows: list[dict[str, Any]] = [
