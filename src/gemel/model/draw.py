@@ -1,0 +1,88 @@
+"""Drawing the next token of every row from its scores: temperature, top-p, seeds, bans, log-probabilities.
+
+Each row has a generator of its own and takes one number from it per token, so that a reply depends on
+its own seed only, whoever is decoded beside it (up to the rounding of matrix products).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Chances", "Dice", "draw", "log_probabilities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Log-probability of the drawn token and of the most probable ones, at temperature 1."""
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass
+class Dice:
+    """How one row draws."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+    banned: frozenset[int] = frozenset()
+    """Tokens that are not drawn now."""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def roll(self) -> float:
+        """The next number in [0, 1)."""
+        return self._random.random()
+
+
+def draw(logits: Tensor, dice: Sequence[Dice]) -> list[int]:
+    """One token a row.
+
+    Args:
+        logits: (b, vocabulary) float32; banned places are overwritten.
+        dice: b of them.
+    """
+    for row, die in enumerate(dice):
+        if die.banned:
+            logits[row, list(die.banned)] = -torch.inf
+    if all(die.temperature <= 0 for die in dice):
+        greedy: list[int] = logits.argmax(-1).tolist()
+        return greedy
+    scale = torch.tensor([[1 / max(die.temperature, 1e-4)] for die in dice], device=logits.device)
+    chances = torch.softmax(logits * scale, -1)
+    if any(die.top_p < 1 for die in dice):
+        chances = _nucleus(chances, dice)
+    sums = chances.double().cumsum(-1)
+    point = torch.tensor([[die.roll()] for die in dice], dtype=torch.float64, device=logits.device) * sums[:, -1:]
+    # right=True: a token of chance 0 is never drawn
+    tokens = torch.searchsorted(sums, point, right=True)[:, 0].clamp_max(logits.shape[-1] - 1)
+    for row, die in enumerate(dice):
+        if die.temperature <= 0:
+            tokens[row] = logits[row].argmax()
+    drawn: list[int] = tokens.tolist()
+    return drawn
+
+
+def log_probabilities(logits: Tensor, token: int, top: int) -> Chances:
+    """What the model thought of `token`; `logits` is (vocabulary,), before any ban or temperature."""
+    logs = torch.log_softmax(logits, -1)
+    best = torch.topk(logs, top) if top else None
+    pairs = zip(best.indices.tolist(), best.values.tolist()) if best else ()
+    return Chances(token, float(logs[token]), tuple(pairs))
+
+
+def _nucleus(chances: Tensor, dice: Sequence[Dice]) -> Tensor:
+    """Keep the most probable tokens whose sum reaches top-p (Holtzman et al. 2020, arXiv:1904.09751)."""
+    ordered, places = chances.sort(-1, descending=True)
+    before = ordered.cumsum(-1) - ordered
+    bound = torch.tensor([[die.top_p] for die in dice], device=chances.device)
+    ordered = ordered.masked_fill(before >= bound, 0.0)
+    return torch.zeros_like(chances).scatter_(-1, places, ordered)
