@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from conditioned_tiny import PROFILES, tiny_twin
 
 from gemel.examples import Example, Role, Turn
-from gemel.model.condition import Condition, rows_of
+from gemel.model.condition import Condition, rows_of, shuffled
 from gemel.model.conditioned import Conditioned, log_probs
 from gemel.model.packed import Piece, pack, packing, token_losses
 from gemel.model.words import by_word
@@ -73,6 +74,22 @@ def test_traits_are_hidden_in_training_only_and_by_the_seed(twin: Conditioned) -
     mark = twin.spec.names.index("height:missing")
     assert 0.3 < given(train=True, seed=1)[:, mark].mean() < 0.7
     twin.splice.eval()
+
+
+def test_a_control_has_every_trait_of_somebody_else(twin: Conditioned) -> None:
+    examples = [replace(_example(i % 60), id=f"e{i}", session=f"s{i}") for i in range(200)]
+    other = shuffled(examples)
+    heights, moved = ([float(rows[s][0]["height"]) for s in other] for rows in (_own(examples), other))  # type: ignore[arg-type]
+    assert sorted(heights) == sorted(moved)
+    assert abs(np.corrcoef(heights, moved)[0, 1]) < 0.2
+    condition = Condition(twin.spec, twin.splice, instead=other)
+    condition(pack([Piece(twin.base.template.encode(examples[5].turns), examples[5])]))
+    assert twin.splice._z is not None
+    assert np.array_equal(twin.splice._z[0], twin.spec.encode(other["s5"][-1]))
+
+
+def _own(examples: list[Example]) -> dict[str, list[Any]]:
+    return {e.session: list(rows_of(e)) for e in examples}
 
 
 def test_words_carry_all_that_their_tokens_carry(twin: Conditioned) -> None:

@@ -11,7 +11,7 @@ from gemel.config import Config, parse
 from gemel.errors import ConfigError, MissingModel, MissingStage
 from gemel.examples import Example, Role, Turn, write_examples
 from gemel.model.conditioned import Conditioned
-from gemel.pipeline.traits import derive, load_conditioned, parse_moves, relive, shuffled, sweep, train_traits
+from gemel.pipeline.traits import derive, load_conditioned, parse_moves, relive, sweep, train_traits
 from gemel.workspace import Manifest, Workspace
 
 PROMPT = "My self summary"
@@ -97,15 +97,6 @@ def test_an_essay_is_relived(twin: Conditioned) -> None:
     assert len(path) == 4
     changed = [relive(twin, essay, {"height": 3.0}, question=PROMPT, seed=s, points=2)[1][1] for s in range(8)]
     assert np.mean([c.count("hike") for c in changed]) > 1.5
-
-
-def test_shuffling_keeps_every_trait_and_breaks_every_link() -> None:
-    examples = _examples(200)
-    other = shuffled(examples)
-    assert sorted(e.traits["height"] for e in other) == sorted(e.traits["height"] for e in examples)  # type: ignore[type-var]
-    heights, moved = ([float(e.traits["height"]) for e in rows] for rows in (examples, other))  # type: ignore[arg-type]
-    assert abs(np.corrcoef(heights, moved)[0, 1]) < 0.2
-    assert [e.turns for e in other] == [e.turns for e in examples]
 
 
 def test_mistakes_are_told(trained: tuple[Workspace, Config, Manifest], tmp_path: Path) -> None:

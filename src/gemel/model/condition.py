@@ -8,7 +8,7 @@ training drops the same traits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from gemel.model.packed import Batch
 from gemel.model.splice import Splice
 from gemel.traits import TraitSpec
 
-__all__ = ["Condition", "rows_of"]
+__all__ = ["Condition", "rows_of", "shuffled"]
 
 
 def rows_of(example: Example) -> list[Mapping[str, TraitValue]]:
@@ -32,15 +32,32 @@ def rows_of(example: Example) -> list[Mapping[str, TraitValue]]:
     return [*rows, example.traits]
 
 
+def shuffled(examples: Sequence[Example], seed: int = 0) -> dict[str, list[Mapping[str, TraitValue]]]:
+    """For each session the trait rows of another one: the control in which every true effect is zero."""
+    rows = {e.session: rows_of(e) for e in reversed(examples)}
+    sessions = sorted(rows)
+    order = np.random.default_rng(seed).permutation(len(sessions))
+    return {session: rows[sessions[j]] for session, j in zip(sessions, order)}
+
+
 class Condition:
     """Sets the splice for the tokens of a batch.
 
     Args:
         dropout: probability with which a trait is hidden while the splice is in training mode.
+        instead: trait values by session that stand in for the examples' own, as a control needs them.
     """
 
-    def __init__(self, spec: TraitSpec, splice: Splice, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        spec: TraitSpec,
+        splice: Splice,
+        *,
+        dropout: float = 0.0,
+        instead: Mapping[str, Sequence[Mapping[str, TraitValue]]] | None = None,
+    ) -> None:
         self.spec, self.splice, self.dropout = spec, splice, dropout
+        self.instead = instead or {}
         self._known: dict[str, Vector] = {}
 
     def __call__(self, batch: Batch) -> None:
@@ -59,11 +76,15 @@ class Condition:
     def _encoded(self, example: Example) -> Vector:
         if self.spec.missing == "random":
             rng = self._rng() if self.splice.training else np.random.default_rng(0)
-            return np.stack([self.spec.encode(row, rng=rng) for row in rows_of(example)])
+            return np.stack([self.spec.encode(row, rng=rng) for row in self._rows(example)])
         found = self._known.get(example.id)
         if found is None:
-            found = self._known[example.id] = np.stack([self.spec.encode(row) for row in rows_of(example)])
+            found = self._known[example.id] = np.stack([self.spec.encode(row) for row in self._rows(example)])
         return found
+
+    def _rows(self, example: Example) -> Sequence[Mapping[str, TraitValue]]:
+        rows, others = rows_of(example), self.instead.get(example.session)
+        return rows if others is None else [others[i % len(others)] for i in range(len(rows))]
 
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(int(torch.randint(2**31 - 1, ())))

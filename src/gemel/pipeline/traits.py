@@ -6,7 +6,7 @@ Everything shown here is a derivative or a sample of the model, not of the world
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from gemel.config import Config
 from gemel.errors import ConfigError, MissingModel, MissingStage
 from gemel.examples import Example, TraitValue
 from gemel.model.base import Base, load_run
-from gemel.model.condition import Condition, rows_of
+from gemel.model.condition import Condition, rows_of, shuffled
 from gemel.model.conditioned import Conditioned
 from gemel.model.coupled import Noise, hindsight, to_tensor, write
 from gemel.model.effects import Effect, mean_of
@@ -36,12 +36,16 @@ __all__ = [
     "TraitConditioner",
     "derive",
     "load_conditioned",
+    "load_control",
+    "measure_loudness",
     "relive",
     "sweep",
     "train_traits",
+    "write_essays",
 ]
 
 SPEC = "traits.json"
+CONTROL = "-control"
 Profile = Mapping[str, TraitValue]
 
 
@@ -50,23 +54,23 @@ class TraitConditioner:
 
     Args:
         config: `traits` and `train`.
-        spec: fitted already; None: fitted on the training split.
+        control: give every example the traits of another one, so that nothing true can be learned of them.
     """
 
-    def __init__(self, config: Config, spec: TraitSpec | None = None) -> None:
-        self.config = config
-        self.spec = spec
+    def __init__(self, config: Config, *, control: bool = False) -> None:
+        self.config, self.control = config, control
+        self.spec: TraitSpec | None = None
         self.splice: Splice | None = None
 
     def begin(self, base: Base, examples: list[Example]) -> BeforeForward:
         """Wrap the base, in place. Adapters go in first: a splice hangs on the modules that are run."""
         section = self.config.traits
-        if self.spec is None:
-            rows = [rows_of(e)[i] for e in examples for i, turn in enumerate(e.turns) if turn.learn]
-            self.spec = TraitSpec.fit(rows, use=section.use, ordinal=section.ordinal, missing=section.missing)
+        rows = [rows_of(e)[i] for e in examples for i, turn in enumerate(e.turns) if turn.learn]
+        self.spec = TraitSpec.fit(rows, use=section.use, ordinal=section.ordinal, missing=section.missing)
         prepare(base, self.config.train)
         self.splice = wrap(base.model, self.spec.dim, section, seed=self.config.train.seed)
-        return Condition(self.spec, self.splice, dropout=section.dropout)
+        instead = shuffled(examples, self.config.train.seed) if self.control else None
+        return Condition(self.spec, self.splice, dropout=section.dropout, instead=instead)
 
     def save(self, folder: Path) -> None:
         """Write the spec and the splice into the run."""
@@ -84,10 +88,26 @@ def train_traits(
     dataset: str = "main",
     run: str | None = None,
     *,
+    control: bool = False,
     stop: Callable[[], bool] | None = None,
 ) -> Manifest:
-    """Train a voice that depends on traits; see `train_voice`, whose resuming and skipping hold here too."""
-    return train_voice(workspace, config, dataset, run, conditioner=TraitConditioner(config), stop=stop)
+    """Train a voice that depends on traits; see `train_voice`, whose resuming and skipping hold here too.
+
+    Args:
+        control: afterwards train `<run>-control` the same way on shuffled traits. What it seems to find is noise,
+            and the explorer shows it beside every loudness.
+    """
+    made = train_voice(workspace, config, dataset, run, conditioner=TraitConditioner(config), stop=stop)
+    if control and made.extra.get("reason") != "stopped":
+        name = str(made.extra["run"]) + CONTROL
+        train_voice(workspace, config, dataset, name, conditioner=TraitConditioner(config, control=True), stop=stop)
+    return made
+
+
+def load_control(workspace: Workspace, config: Config, run: str | None = None) -> Conditioned | None:
+    """The control of a run, where one was trained."""
+    name = (run or _current(workspace)) + CONTROL
+    return load_conditioned(workspace, config, name) if (workspace.run(name) / SPEC).exists() else None
 
 
 def load_conditioned(workspace: Workspace, config: Config, run: str | None = None) -> Conditioned:
@@ -114,7 +134,7 @@ def load_conditioned(workspace: Workspace, config: Config, run: str | None = Non
 
 
 def _current(workspace: Workspace) -> str:
-    having = sorted(p.parent.name for p in workspace.runs.glob(f"*/{SPEC}"))
+    having = sorted(p.parent.name for p in workspace.runs.glob(f"*/{SPEC}") if not p.parent.name.endswith(CONTROL))
     current = workspace.current()
     if current in having:
         return str(current)
@@ -123,6 +143,23 @@ def _current(workspace: Workspace) -> str:
     if not having:
         raise MissingStage("no run has traits yet", hint="Run `gemel traits train` first.")
     raise MissingStage("several runs have traits", hint=f"Say which with --run: {', '.join(having)}")
+
+
+def write_essays(
+    twin: Conditioned,
+    profile: Profile,
+    *,
+    question: str = "My self summary",
+    count: int = 1,
+    seed: int = 0,
+    max_tokens: int = 200,
+    guidance: Mapping[str, float] | None = None,
+) -> list[str]:
+    """Essays that somebody with this profile would write; the same seed writes the same ones."""
+    prompt = twin.prompt(question)
+    noises = [Noise(seed * 1_000_003 + i, _vocabulary(twin)) for i in range(count)]
+    texts = write(twin, prompt, twin.blend([profile] * count, guidance), noises, max_tokens=max_tokens)
+    return ["\n".join(twin.parts(text)) for text in texts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +188,8 @@ class Swept:
     steps: tuple[Step, ...]
     loudness: Mapping[str, Effect]
     """In bits per sd², by trait, the loudest first."""
+    control: Mapping[str, Effect]
+    """The same of the control trained on shuffled traits; empty where there is none."""
     seed: int
     checked: float
     """S at the middle position by finite difference, to hold against the exact one."""
@@ -166,12 +205,14 @@ def sweep(
     seed: int = 0,
     max_tokens: int = 80,
     essays: int = 64,
+    control: Conditioned | None = None,
 ) -> Swept:
     """Essays along a trait that share their noise, with the derivative of every word.
 
     Args:
         profile: the other traits; what is not given is missing.
         essays: sampled for the loudness; 0: none is measured.
+        control: a twin trained on shuffled traits, measured the same way.
     """
     given = dict(profile or {})
     scalar = twin.spec.scalar(trait)
@@ -202,13 +243,17 @@ def sweep(
         question=question,
         profile=given,
         steps=tuple(steps),
-        loudness=_loudness(twin, question, profiles[middle], essays, max_tokens) if essays else {},
+        loudness=measure_loudness(twin, question, profiles[middle], essays, max_tokens) if essays else {},
+        control=measure_loudness(control, question, profiles[middle], essays, max_tokens) if control and essays else {},
         seed=seed,
         checked=float(checked[0]),
     )
 
 
-def _loudness(twin: Conditioned, question: str, profile: Profile, essays: int, max_tokens: int) -> dict[str, Effect]:
+def measure_loudness(
+    twin: Conditioned, question: str, profile: Profile, essays: int, max_tokens: int
+) -> dict[str, Effect]:
+    """How loud each trait is in essays written for `profile`, in bits per sd², the loudest first."""
     prompt = twin.prompt(question)
     profiles = [profile] * essays
     noises = [Noise(10_000 + i, _vocabulary(twin)) for i in range(essays)]
@@ -289,15 +334,6 @@ def relive(
     texts = write(twin, twin.prompt(question), twin.blend(path), noise, max_tokens=longest)
     shown = [{t: twin.spec.scalar(t).show(twin.position(p, t)) for t in moves} for p in path]
     return [(s, "\n".join(twin.parts(t))) for s, t in zip(shown, texts)]
-
-
-def shuffled(examples: Sequence[Example], seed: int = 0) -> list[Example]:
-    """The same examples, each with the traits of another session: the control in which every effect is zero."""
-    sessions = sorted({e.session for e in examples})
-    order = np.random.default_rng(seed).permutation(len(sessions))
-    of = {e.session: e.traits for e in examples}
-    other = {s: of[sessions[j]] for s, j in zip(sessions, order)}
-    return [replace(e, traits=other[e.session]) for e in examples]
 
 
 def _vocabulary(twin: Conditioned) -> int:
