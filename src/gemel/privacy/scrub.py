@@ -14,10 +14,12 @@ from dataclasses import replace
 from itertools import islice
 
 from gemel.config import PrivacySection
+from gemel.errors import ConfigError
 from gemel.people import Consent, People, Person
 from gemel.privacy.common import family_first
 from gemel.privacy.detectors import DETECTORS, Detector, Setup
 from gemel.privacy.detectors.names import name_words
+from gemel.privacy.topics import TOPICS, topics
 from gemel.privacy.vault import NAME, TAG, Vault, case_of, with_case
 from gemel.privacy.view import BORDER, Span, View
 from gemel.records import Message, Profile, Record
@@ -40,6 +42,9 @@ class Scrubber:
         people: whose names are known, with their consent.
         section: mode, detectors, what to keep.
         detectors: further detectors, e.g. one that uses a model.
+
+    Raises:
+        ConfigError: when the section names a detector or topic that does not exist.
     """
 
     def __init__(
@@ -49,12 +54,15 @@ class Scrubber:
         self.people = people
         self.section = section or PrivacySection()
         self.counts: Counter[str] = Counter()
-        """Replacements made, by kind."""
+        """Replacements made, by kind; records left out, by `topic …`."""
+        if unknown := sorted(set(self.section.exclude_topics) - set(TOPICS)):
+            raise ConfigError(
+                f"privacy.exclude_topics: there is no topic {', '.join(unknown)}", hint=f"Known: {', '.join(TOPICS)}"
+            )
         setup = Setup(self.section, people)
         wanted = self.section.detectors
         chosen = [DETECTORS.get(n) for n in wanted] if wanted else [d for _, d in DETECTORS if not d.extra]
         self.detectors = (*(d(setup) for d in chosen), *detectors)
-        self._ranks = {id(d): d.rank for d in self.detectors}
         self._keep = frozenset(k.casefold() for k in self.section.keep)
         self._avoid = frozenset(w.lower() for p in people for n in p.names for w in name_words(n)) | self._keep
         self._forgotten = {what: vault.forgotten(what) for what in ("message", "thread", "source")}
@@ -90,7 +98,7 @@ class Scrubber:
         return self._find([text])[0] if text else []
 
     def record(self, record: Record) -> Record | None:
-        """A record, scrubbed; None when consent, forgetting or mode `drop` keeps it out.
+        """A record, scrubbed; None when consent, forgetting, a topic or mode `drop` keeps it out.
 
         Ids (record, thread, sender, recipients) stay: they are keys. Whoever writes them where they
         could be read maps people through `name`.
@@ -101,7 +109,7 @@ class Scrubber:
         """Many records in order, None for each that is kept out: its neighbours are not adjacent."""
         source = iter(records)
         while chunk := list(islice(source, _BLOCK)):
-            allowed = [self.allows(r) for r in chunk]
+            allowed = [self.allows(r) and not self._sensitive(r) for r in chunk]
             fields = [_texts_of(r) if ok else [] for r, ok in zip(chunk, allowed)]
             clean = iter(self.texts([t for texts in fields for t in texts]))
             for record, ok, texts in zip(chunk, allowed, fields):
@@ -119,6 +127,13 @@ class Scrubber:
         person = self.people.by_handle(record.source, record.sender)
         excluded = person is not None and not person.me and person.consent is Consent.exclude
         return not excluded and record.thread not in gone["thread"]
+
+    def _sensitive(self, record: Record) -> bool:
+        """Whether a record touches a topic that is to be kept out."""
+        wanted = self.section.exclude_topics
+        touched = topics("\n".join(_texts_of(record))).intersection(wanted) if wanted else frozenset()
+        self.counts.update(f"topic {topic}" for topic in touched)
+        return bool(touched)
 
     def name(self, source: str, handle: str, shown_name: str = "") -> str:
         """The name of a speaker as examples have it: the person's pseudonym, the shown name in mode `off`."""

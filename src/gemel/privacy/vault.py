@@ -134,6 +134,11 @@ class Vault:
             end = match.end()
         return "".join([*out, _WORD.sub(word, text[end:])])
 
+    def pseudonyms(self, kind: str, key: str) -> list[str]:
+        """Every pseudonym of an entity, lower-cased."""
+        query = "SELECT pseudonym FROM forms JOIN entities ON entity = id WHERE kind = ? AND key = ?"
+        return [row[0] for row in self._db.execute(query, (kind, key))]
+
     def counts(self) -> Counter[str]:
         """How many entities are kept, by kind."""
         return Counter(dict(self._db.execute("SELECT kind, count(*) FROM entities GROUP BY kind")))
@@ -149,6 +154,7 @@ class Vault:
             self._db.execute("INSERT OR IGNORE INTO spent VALUES (?)", (row[1],))
         self._known.clear()
         self._back.clear()
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return int(gone)
 
     def mark_forgotten(self, what: str, ids: Iterable[str], time: float) -> None:

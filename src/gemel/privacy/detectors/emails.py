@@ -14,10 +14,11 @@ _DOMAIN = re.compile(
 )
 _HOST = re.compile(r"@?[^\W_][\w\-]{3,}(?:[.,]+[\w\-]+)*")
 """A host straight after the at, its ending mistyped."""
+_AT = r"(?:[(\[{<]\s?(?:at|arroba|chiocciola|ät|a)\s?[)\]}>]|\s(?:at|arroba|chiocciola|ät|a còng)\s)"
+_DOT = r"(?:[(\[{<]\s?(?:dot|punkt|punto|chấm)\s?[)\]}>]|\s(?:dot|punkt|punto|chấm)\s|\.)"
 _HIDDEN = re.compile(
-    r"[^\W_][\w.+\-]*\s?(?:[(\[{<]\s?(?:at|arroba|chiocciola|ät|a)\s?[)\]}>]|\s(?:at|arroba|chiocciola|ät|a còng)\s)\s?"
-    r"[^\W_][\w\-]*(?:\s?(?:[(\[{<]\s?(?:dot|punkt|punto|chấm)\s?[)\]}>]|\s(?:dot|punkt|punto|chấm)\s|\.)\s?[^\W_][\w\-]*)*?"
-    r"\s?(?:[(\[{<]\s?(?:dot|punkt|punto|chấm)\s?[)\]}>]|\s(?:dot|punkt|punto|chấm)\s|\.)\s?"
+    rf"[^\W_][\w.+\-]*(?:\s(?:dot|punkt|punto|chấm)\s[\w.+\-]+){{0,3}}\s?{_AT}\s?"
+    rf"[^\W_][\w\-]*(?:\s?{_DOT}\s?[^\W_][\w\-]*)*?\s?{_DOT}\s?"
     r"(?:com|org|net|edu|gov|info|io|de|uk|vn|es|it|fr|ch|at|us|eu|me|co)\b(?:\.[a-z]{2}\b)?"
 )
 _SPELT = frozenset({"dot", "punkt", "punto", "chấm", "arroba", "chiocciola"})
@@ -35,7 +36,8 @@ class Emails(Detector):
         at = low.find("@")
         while at >= 0:
             local, after = _LOCAL.search(view.before(at, 64)), view.after(at + 1, 190)
-            domain = _DOMAIN.match(after) or (_HOST.match(after) if local and len(local.group()) >= 3 else None)
+            close = local is not None and len(local.group().rstrip()) == len(local.group()) >= 3
+            domain = _DOMAIN.match(after) or (_HOST.match(after) if close else None)
             if local and domain:
                 start = at - len(local.group().lstrip(".'"))
                 yield Span(start, at + 1 + domain.end(), "email", _plain(low[start : at + 1 + domain.end()]))
