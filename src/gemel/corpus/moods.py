@@ -23,15 +23,16 @@ NAMES = {"en": "English", "vi": "Vietnamese", "de": "German", "es": "Spanish", "
 _VIETNAMESE = regex.compile(r"[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệịỉĩọỏốồổỗộớờởỡợụủũứừửữựỳỵỷỹ]", regex.IGNORECASE)
 _BARE_VIETNAMESE = frozenset(
     words(
-        "khong ko hok dc duoc nhe nha nhi anh oi roi vay nao gi sao minh toi ban cung lam ve den biet noi nguoi nay "
-        "kia chua muon thich hen luon ngay"
+        "khong ko hok dc duoc nhe nha nhi anh roi vay nao gi sao minh toi cung biet noi nguoi nay "
+        "kia chua muon thich hen luon ngay cua nhung nhu rat phai thi voi trong ngoai tren duoi nhat nhieu neu "
+        "viec chung chieu giup chuyen tieng nghe nghi thay hieu dieu truoc"
     )
 )
 _MARKED_VIETNAMESE = frozenset(words("có thì mà nè gì nhé nhỉ mình chào bạn cái này cũng"))
 _ENGLISH = frozenset(
     words(
         "the and is are was were you i it that this of for on with have has not but what my your we they don't will "
-        "just so like be at if me he she no yes ok okay hi hello thanks please meeting deadline"
+        "just like be at if yes ok okay hello thanks please meeting deadline"
     )
 )
 _DROP = str.maketrans("", "", "😭")
@@ -80,7 +81,7 @@ class Languages:
             return self.codes[0]
         if "vi" in self.codes and _VIETNAMESE.search(text):
             return "vi" if vietnamese(text) >= 0.3 else self._detect(text)
-        if "vi" in self.codes and vietnamese(text) > 0.5 and not self._english(text):
+        if "vi" in self.codes and vietnamese(text) >= 0.34 and not self._english(text):
             return "vi"
         return self._detect(text)
 
