@@ -70,7 +70,6 @@ class _Target:
     kind: Kind
     id: str
     person: Person | None = None
-    sources: frozenset[str] = frozenset()
 
     def holds(self, record: Record) -> bool:
         """Whether a record goes."""
@@ -175,7 +174,7 @@ def _clear(workspace: Workspace, target: _Target, *, records: bool) -> Forgotten
         for file in workspace.record_files():
             if target.kind != "source" or file.parent.name == target.id:
                 counts["records"] += erase_records(file, target.without)
-    emit("forget.done", kind=target.kind, records=len(gone), runs=len(runs), **{k: counts[k] for k in sorted(counts)})
+    emit("forget.done", kind=target.kind, concerned=len(gone), runs=len(runs), **counts)
     return Forgotten(records=len(gone), counts=dict(+counts), runs=runs, current=workspace.current())
 
 
