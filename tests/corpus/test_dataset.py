@@ -202,7 +202,7 @@ def test_undated_threads_are_split_by_order():
     examples, counts = made(records)
     order = [e.split for e in examples]
     assert order == sorted(order, key=["train", "valid", "test"].index)
-    assert counts["test sessions"] == 2
+    assert counts["test units"] == 2
 
 
 def test_messages_without_a_me_are_refused():

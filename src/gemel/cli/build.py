@@ -39,9 +39,9 @@ def command(name: str, forms: tuple[str, ...], author: str, impostor: str, twin:
         manifest = build_dataset(workspace, config, name)
     counts = manifest.counts
     rows = [
-        (place, counts.get(f"{place} sessions", 0), counts.get(place, 0), counts.get(f"{place} learned turns", 0))
+        (place, counts.get(f"{place} units", 0), counts.get(place, 0), counts.get(f"{place} learned turns", 0))
         for place in (*SPLITS, "impostor")
         if counts.get(place)
     ]
-    click.echo(table(["split", "sessions", "examples", "learned turns"], rows))
+    click.echo(table(["split", "units", "examples", "learned turns"], rows))
     click.echo(f"\nReport: {workspace.dataset(name) / 'report.html'}")

@@ -131,6 +131,7 @@ class _Maker:
                 yield from self._document(kept, place)
             elif isinstance(kept, Profile):
                 self.counts["profiles"] += 1
+                self.counts[f"{place} units"] += 1
                 yield from self._counted(place, essays(kept, split=place, name=self.own_name))
             else:
                 self.counts["documents and profiles left out: privacy or consent"] += 1
@@ -185,8 +186,10 @@ class _Maker:
         name = self.own_name if mine else self._author(document.author)
         size, zone = self.section.slice_words, self.zone
         made = slices(document, size, split=place, name=name, detect=self.detect, zone=zone)
+        shelf = place if mine else IMPOSTOR
         self.counts["own documents" if mine else "impostor's documents"] += 1
-        yield from self._counted(place if mine else IMPOSTOR, made)
+        self.counts[f"{shelf} units"] += 1
+        yield from self._counted(shelf, made)
 
     def _counted(self, shelf: str, examples: Iterable[Example]) -> Iterator[tuple[str, Example]]:
         for example in examples:
@@ -195,13 +198,13 @@ class _Maker:
             yield shelf, example
 
     def _session(self, key: Thread, place: str, heard: Sequence[Heard]) -> Iterator[tuple[str, Example]]:
-        self.counts[f"{place} sessions"] += 1
+        self.counts[f"{place} units"] += 1
         for number, said in enumerate(stretches(heard, self.me, self._name, self.counts)):
             session = stable_id(key.source, key.id, "session", heard[0].raw.id)
             yield from self._counted(place, self._examples(key, place, session, number, said))
             if self.rival and any(s.who == self.rival for s in said):
                 theirs = reverse(said, self.rival)
-                self.counts[f"{IMPOSTOR} sessions"] += not number
+                self.counts[f"{IMPOSTOR} units"] += not number
                 yield from self._counted(IMPOSTOR, self._examples(key, place, session, number, theirs))
 
     def _examples(self, key: Thread, place: str, session: str, number: int, said: Sequence[Said]) -> Iterator[Example]:

@@ -50,7 +50,7 @@ class ThreadPlan:
     group: bool = False
     times: array[float] = field(default_factory=lambda: array("d"))
     """Seconds since the epoch, NaN where unknown."""
-    senders: array[int] = field(default_factory=lambda: array("l"))
+    senders: array[int] = field(default_factory=lambda: array("i"))
     """Index into `Plan.speakers`."""
     own: bytearray = field(default_factory=bytearray)
     """1 where the person wrote words."""

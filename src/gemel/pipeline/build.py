@@ -136,7 +136,7 @@ def _manifest(wanted: str, inputs: dict[str, str], config: Config, result: Build
 def _report(name: str, manifest: Manifest) -> str:
     counts, extra = manifest.counts, manifest.extra
     rows = [
-        (split, counts.get(f"{split} sessions", 0), counts.get(split, 0), counts.get(f"{split} learned turns", 0))
+        (split, counts.get(f"{split} units", 0), counts.get(split, 0), counts.get(f"{split} learned turns", 0))
         for split in (*SPLITS, IMPOSTOR)
         if counts.get(split)
     ]
@@ -153,7 +153,7 @@ def _report(name: str, manifest: Manifest) -> str:
                 ("profiles", number(counts.get("profiles", 0))),
             ]
         ),
-        table(["split", "sessions of messages", "examples", "learned turns"], rows),
+        table(["split", "units", "examples", "learned turns"], rows),
     ]
     kept = [figure(bars(left), "Your messages that are not learned from, by reason")] if left else []
     kept += [table(["others", "records"], other)] if other else []
@@ -170,7 +170,9 @@ def _report(name: str, manifest: Manifest) -> str:
         f"Data set {name}",
         [
             Section(
-                "What is learned from", body, "Split by session and time: nothing of a test session is in training."
+                "What is learned from",
+                body,
+                "Units are conversations, documents and profiles; no unit is in two splits.",
             ),
             Section("What is left out", kept or [paragraph("Nothing.")]),
             Section("How it was cut", how or [paragraph("By a stable hash: nothing here has a time.")]),
