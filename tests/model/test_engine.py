@@ -218,3 +218,19 @@ def test_eight_bit_weights_stay_close(tmp_path: Path) -> None:
         exact, rounded = Stock(base, 1).step(ids, zero, slice(0, 1)), fast.step(ids, zero, slice(0, 1))
     assert not torch.equal(exact, rounded)
     assert float((exact - rounded).norm() / exact.norm()) < 0.1
+
+
+@pytest.mark.parametrize("stock", [False, True])
+def test_a_given_reply_is_scored_as_the_stock_model_would(base: Base, stock: bool) -> None:
+    engine = Engine(base, batch=2)
+    if stock:
+        engine._decoder = Stock(base, 2)
+    given = [90, 91, 92, 93]
+    done = engine.generate([Request(ids=p, given=given) for p in PROMPTS] + [Request(ids=PROMPTS[0], given=[90])])
+    with torch.inference_mode():
+        for prompt, result in zip(PROMPTS, done):
+            logs = torch.log_softmax(base.model(torch.tensor([prompt + given])).logits[0], -1)
+            wanted = [float(logs[len(prompt) - 1 + i, token]) for i, token in enumerate(given)]
+            assert [c.logprob for c in result.chances] == pytest.approx(wanted, abs=1e-4)
+    assert done[4].chances[0].logprob == pytest.approx(done[0].chances[0].logprob, abs=1e-5)
+    engine.close()

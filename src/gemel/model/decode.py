@@ -48,16 +48,17 @@ class Decoder(ABC):
         self.grow(_FIRST)
 
     @abstractmethod
-    def step(self, ids: Tensor, start: Tensor, rows: slice) -> Tensor:
+    def step(self, ids: Tensor, start: Tensor, rows: slice, *, keep: int = 1) -> Tensor:
         """Read new tokens and give the scores of what follows.
 
         Args:
             ids: (b, q) tokens; with b > 1, q is 1.
             start: (b,) how many tokens each row holds already; the new ones are written behind them.
             rows: the slots, in order.
+            keep: how many of the last places are wanted.
 
         Returns:
-            (b, vocabulary) float32 logits after the last token.
+            (b, keep, vocabulary) float32 logits after the last tokens.
         """
 
     def grow(self, room: int) -> None:
@@ -132,7 +133,7 @@ class Stock(Decoder):
         self._window = int(getattr(config, "sliding_window", None) or 0)
         self._kinds = kinds if kinds - {"full_attention"} else set()
 
-    def step(self, ids: Tensor, start: Tensor, rows: slice) -> Tensor:
+    def step(self, ids: Tensor, start: Tensor, rows: slice, *, keep: int = 1) -> Tensor:
         q = ids.shape[1]
         self.grow(int(start.max()) + q)
         logits = self.base.model(
@@ -141,9 +142,9 @@ class Stock(Decoder):
             attention_mask=self._masks(start, q),
             past_key_values=_Slots(self, start, rows),
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=keep,
         ).logits
-        out: Tensor = logits[:, -1].float()
+        out: Tensor = logits[:, -keep:].float()
         return out
 
     def _masks(self, start: Tensor, q: int) -> Any:
@@ -194,7 +195,7 @@ class Llama(Decoder):
         self._cos, self._sin = cos[0], torch.cat((-sin[0, :, :half], sin[0, :, half:]), -1)
         self._scale = self.size**-0.5
 
-    def step(self, ids: Tensor, start: Tensor, rows: slice) -> Tensor:
+    def step(self, ids: Tensor, start: Tensor, rows: slice, *, keep: int = 1) -> Tensor:
         b, q = ids.shape
         self.grow(int(start.max()) + q)
         place = start[:, None] + torch.arange(q, device=ids.device)
@@ -211,7 +212,7 @@ class Llama(Decoder):
             x = x + out(y)
             gate, wide = up(F.rms_norm(x, self._width, second, self._eps)).chunk(2, -1)
             x = x + down(F.silu(gate) * wide)
-        logits: Tensor = self._head(F.rms_norm(x[:, -1], self._width, self._norm, self._eps))
+        logits: Tensor = self._head(F.rms_norm(x[:, -keep:], self._width, self._norm, self._eps))
         return logits.float()
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:

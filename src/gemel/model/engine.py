@@ -52,6 +52,8 @@ class Request:
     """How many alternatives' log-probabilities are wanted with each token's; None: no log-probabilities."""
     z: Tensor | None = None
     """Trait vector (d,) for a spliced model."""
+    given: Sequence[int] = ()
+    """A reply whose log-probabilities are wanted; nothing is drawn, and the result holds one chance a token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class Generated:
     ids: tuple[int, ...]
     """Without the stop token."""
     finish: str
-    """stop, length or cancelled."""
+    """stop, length, cancelled, or scored for a given reply."""
     chances: tuple[Chances, ...] = ()
     """One a token where `top` was given."""
     reused: int = 0
@@ -209,7 +211,7 @@ class Engine:
             Busy: when too many wait already, or the engine is closing.
             ModelError: when the prompt leaves no room for an answer.
         """
-        room = self.base.context - len(request.ids)
+        room = self.base.context - len(request.ids) - len(request.given)
         if not request.ids or room < 1:
             raise ModelError(
                 f"a prompt of {len(request.ids)} tokens does not fit a context of {self.base.context}",
@@ -307,8 +309,22 @@ class Engine:
             logits = self._forward([chunk], [number], [at])
             slot.ids.extend(chunk)
         assert logits is not None
-        self._advance([slot], logits)
-        return None
+        if request.given:
+            return self._score(slot, ticket, number, logits)
+        return self._advance([slot], logits[:, -1])
+
+    def _score(self, slot: _Slot, ticket: Ticket, number: int, first: Tensor) -> None:
+        """Log-probabilities of a given reply; `first` (1, 1, vocabulary) are the scores of its first token."""
+        given = list(ticket.request.given)
+        scores = first[0]
+        if len(given) > 1:
+            rest = self._forward([given[:-1]], [number], [len(slot.ids)], keep=len(given) - 1)
+            scores = torch.cat((scores, rest[0]))
+            slot.ids.extend(given[:-1])
+        logs = torch.log_softmax(scores, -1).gather(1, torch.tensor(given, device=scores.device)[:, None])[:, 0]
+        ticket.ids = given
+        ticket.chances = [Chances(token, value) for token, value in zip(given, logs.tolist())]
+        self._end(slot, ticket, "scored")
 
     def _place(self, ids: list[int], key: bytes) -> tuple[int, int]:
         """The slot for a prompt and how many of its tokens the slot then holds."""
@@ -341,18 +357,17 @@ class Engine:
         active = [block[i] for i in kept]
         for slot in active:
             slot.ids.append(slot.next)
-        self._advance(active, logits if len(kept) == len(block) else logits[kept])
+        self._advance(active, logits[:, -1] if len(kept) == len(block) else logits[kept, -1])
 
-    def _forward(self, tokens: list[list[int]], rows: list[int], start: list[int]) -> Tensor:
+    def _forward(self, tokens: list[list[int]], rows: list[int], start: list[int], *, keep: int = 1) -> Tensor:
         device = self.base.device
         if self._splice is not None:
             owners = [self._slots[row].ticket for row in rows]
             vectors = [t.request.z if t is not None else None for t in owners]
             known = next((z for z in vectors if z is not None), None)
             self._splice.set(None if known is None else torch.stack([known if z is None else z for z in vectors]))
-        return self._decoder.step(
-            torch.tensor(tokens, device=device), torch.tensor(start, device=device), slice(rows[0], rows[-1] + 1)
-        )
+        ids, at = torch.tensor(tokens, device=device), torch.tensor(start, device=device)
+        return self._decoder.step(ids, at, slice(rows[0], rows[-1] + 1), keep=keep)
 
     def _advance(self, slots: Sequence[_Slot], logits: Tensor) -> None:
         """Draw for these slots from logits (len(slots), vocabulary) and end what is done."""
