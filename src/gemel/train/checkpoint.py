@@ -58,7 +58,7 @@ def save(folder: Path, progress: Progress, weights: Mapping[str, Tensor], optimi
     Raises:
         ResourceError: when the disk is full; earlier checkpoints stay as they are.
     """
-    tensors, rest = _flatten(optimizer.state_dict()["state"])
+    tensors, rest = _flatten(optimizer)
     place = folder / f"{progress.step:08d}"
     need_room(folder, [*weights.values(), *tensors.values()])
     try:
@@ -156,29 +156,42 @@ def _full() -> ResourceError:
 
 
 def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
-    save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path)
+    plain: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().contiguous().cpu()
+        # 8-bit states of all parameters share one small table, which safetensors refuses.
+        plain[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    save_file(plain, path)
 
 
 def _all(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("[0-9]*") if p.is_dir()) if folder.exists() else []
 
 
-def _flatten(state: Mapping[int, Mapping[str, Any]]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Optimiser state as tensors and as plain values, both under "<parameter>.<name>"."""
+def _flatten(optimizer: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Optimiser state as tensors and as plain values, both under "<number of the parameter>.<name>"."""
     tensors: dict[str, Tensor] = {}
     rest: dict[str, Any] = {}
-    for index, fields in state.items():
-        for name, value in fields.items():
+    for index, parameter in enumerate(_parameters(optimizer)):
+        for name, value in optimizer.state.get(parameter, {}).items():
             (tensors if isinstance(value, Tensor) else rest)[f"{index}.{name}"] = value
     return tensors, rest
 
 
 def _restore(optimizer: Any, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> None:
-    state: dict[int, dict[str, Any]] = {}
+    """Put state back as it was; `load_state_dict` would change the types of 8-bit states."""
+    parameters = _parameters(optimizer)
     for key, value in {**tensors, **rest}.items():
         index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        parameter = parameters[int(index)]
+        # A fused step counter lives where the parameter does, too.
+        optimizer.state[parameter][name] = value.to(parameter.device) if isinstance(value, Tensor) else value
+
+
+def _parameters(optimizer: Any) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def fill(parameters: Mapping[str, torch.nn.Parameter], weights: Mapping[str, Tensor]) -> None:

@@ -30,7 +30,9 @@ def build(parameters: Iterable[nn.Parameter], section: TrainSection) -> Any:
     if section.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=section.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
     bnb = bitsandbytes()
-    kind = bnb.optim.AdamW8bit if section.optimizer == "adamw8bit" else bnb.optim.PagedAdamW8bit
+    # Paging is between an accelerator's memory and the host's: on a CPU there is nothing to page.
+    paged = section.optimizer == "paged_adamw8bit" and parameters[0].device.type == "cuda"
+    kind = bnb.optim.PagedAdamW8bit if paged else bnb.optim.AdamW8bit
     return kind(groups, lr=section.lr, betas=(0.9, 0.999), eps=1e-8)
 
 
