@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -193,35 +195,32 @@ def write_records(path: Path, records: Iterable[Record], kind: type[Record], *, 
     import pyarrow.parquet as pq
 
     schema = _schema(kind)
+    fields = attrgetter(*schema.names)
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for columns in _columns(records, schema.names, batch):
-            arrays = [pa.array(columns[name], type=schema.field(name).type) for name in schema.names]
+        rows = map(fields, records)
+        while piece := list(islice(rows, batch)):
+            arrays = [_array(name, schema.field(name).type, column) for name, column in zip(schema.names, zip(*piece))]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            count += len(columns["id"])
+            count += len(piece)
     return count
 
 
-def _columns(records: Iterable[Record], names: list[str], size: int) -> Iterator[dict[str, list[Any]]]:
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for record in records:
-        for name in names:
-            columns[name].append(_plain(getattr(record, name), name))
-        if len(columns["id"]) >= size:
-            yield columns
-            columns = {name: [] for name in names}
-    if columns["id"]:
-        yield columns
+def _array(name: str, type_: Any, column: tuple[Any, ...]) -> Any:
+    import pyarrow as pa
 
-
-def _plain(value: Any, name: str) -> Any:
     if name == "reactions":
-        return [{"emoji": r.emoji, "sender": r.sender} for r in value] if value else []
-    if name in ("traits", "essays"):
-        return json.dumps(dict(value), ensure_ascii=False)
-    if name == "text" and not value.isascii():
-        return value.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be stored
-    return value
+        column = tuple([{"emoji": r.emoji, "sender": r.sender} for r in value] if value else () for value in column)
+    elif name in ("traits", "essays"):
+        column = tuple(json.dumps(dict(value), ensure_ascii=False) for value in column)
+    try:
+        return pa.array(column, type=type_)
+    except UnicodeEncodeError:  # lone surrogates cannot be stored
+        return pa.array([_storable(value) for value in column], type=type_)
+
+
+def _storable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
 def read_records(path: Path) -> Iterator[Record]:

@@ -115,6 +115,8 @@ AUTOMATIC = [
     ("This message was deleted", Kind.deleted, "", ()),
     (f"{LRM}Diese Nachricht wurde gelöscht.", Kind.deleted, "", ()),
     (f"{LRM}Missed voice call", Kind.call, None, ()),
+    ("Missed voice call at 13:05", Kind.call, None, ()),
+    (f"{LRM}Voice call, {LRM}5 min", Kind.call, None, ()),
     ("https://example.org/a?b=c", Kind.link, None, ()),
 ]
 
@@ -134,6 +136,9 @@ def test_automatic_texts(text: str, kind: Kind, expected: str | None, media: tup
         "I <3 you (so much)",
         "he said: This message was deleted by him, haha, that was a long story about nothing at all",
         "call me",
+        "Video call me later",
+        "Voice call was bad today",
+        "we omitted",
         "I omitted it",
         "ok: fine: good",
         "the file.txt (the one I sent) is wrong",

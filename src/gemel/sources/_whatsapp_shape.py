@@ -152,9 +152,13 @@ class Clock:
 
 
 def _time(text: str) -> time | None:
-    numbers = [int(part) for part in re.findall(r"\d+", text)]
-    hour, minute, second = (*numbers, 0)[:3]
-    word = re.sub(r"[\d:.\s]", "", text).lower()
+    word = ""
+    try:
+        parts = [int(part) for part in text.replace(".", ":").split(":")]
+    except ValueError:  # a half of the day before or after the figures
+        parts = [int(part) for part in re.findall(r"\d+", text)]
+        word = re.sub(r"[\d:.\s]", "", text).lower()
+    hour, minute, second = (*parts, 0)[:3]
     half = _HALF.search(word)
     late = word.startswith(_LATE) or (half is not None and half[0] == "p")
     if late and hour < 12:

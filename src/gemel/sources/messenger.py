@@ -47,12 +47,28 @@ _AUTOMATIC = re.compile(
     r"|ha inviato un (?:allegato|link)|enviou um (?:anexo|link)"
     r"|đã gửi (?:một )?(?:file đính kèm|ảnh|liên kết|nhãn dán))"
     r"|The (?:video|audio|voice) (?:chat|call) (?:started|ended)|You can now message and call each other.*"
-    r"|Messages and calls are secured .*|(?:You missed|You called|You started) (?:a (?:video |voice )?(?:call|chat)|.+ call).*"
+    r"|Messages and calls are secured .*"
+    r"|You (?:missed|called|started) (?:a (?:video |voice )?(?:call|chat)|.+ call).*"
     r"|Hat mit .{1,12} (?:auf deine Nachricht )?reagiert|Reaccionó con .{1,12} a tu mensaje"
     r"|A réagi avec .{1,12} à votre message|Ha reagito (?:al tuo messaggio )?con .{1,12}"
     r"|Đã bày tỏ cảm xúc .{1,12} về tin nhắn của bạn)[.!]?\s?$"
 )
 """Whole texts that Messenger writes for people, in the languages it was seen in; typed fields are asked first."""
+_FIXED = (
+    *(
+        "You ",
+        "Du ",
+        "Reacted ",
+        "Liked a",
+        "Loved a",
+        "This poll",
+        "The ",
+        "Messages and calls",
+        "Hat mit",
+        "Reaccionó",
+    ),
+    *("A réagi", "Ha reagito", "Đã bày tỏ"),
+)
 _LINK = re.compile(r"^https?://\S+$")
 _LATEST = 4_102_444_800_000
 """Milliseconds at the year 2100."""
@@ -204,8 +220,10 @@ def _turned(held: list[tuple[int, Any]], thread: _Thread) -> Iterator[Item]:
 
 def _old(row: Mapping[str, Any], thread: _Thread) -> dict[str, Any]:
     text = repair(text_of(row.get("content")))
-    automatic = _AUTOMATIC.match(text) if text else None
-    media = tuple(uri for key in (*_MEDIA, "audio_files") for uri in _uris(row.get(key)))
+    sender = _name(text_of(row.get("sender_name")))
+    # Automatic texts begin with a fixed word or with the sender's first name: few texts need the expression.
+    automatic = _AUTOMATIC.match(text) if text.startswith((*_FIXED, sender.partition(" ")[0] or "\0")) else None
+    media = tuple(uri for key in (*_MEDIA, "audio_files") if key in row for uri in _uris(row[key]))
     sticker = text_of(dictionary(row.get("sticker")).get("uri"))
     kind = _kind(row, text, bool(media), automatic is not None)
     if sticker:
@@ -214,16 +232,16 @@ def _old(row: Mapping[str, Any], thread: _Thread) -> dict[str, Any]:
         kind = Kind.voice
     if kind is Kind.deleted or (automatic and kind not in (Kind.system, Kind.call)):
         text = ""
-    reactions = [
+    reactions = (
         Reaction(repair(text_of(r.get("reaction"))), _name(text_of(r.get("actor"))))
         for r in map(dictionary, array(row.get("reactions")))
-    ]
+    )
     return {
-        "sender_name": _name(text_of(row.get("sender_name"))),
+        "sender_name": sender,
         "text": text,
         "kind": kind,
         "media": media,
-        "reactions": tuple(reactions),
+        "reactions": tuple(reactions) if "reactions" in row else (),
         "by_me": bool(automatic and automatic["me"]),
     }
 

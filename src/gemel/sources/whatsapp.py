@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 from gemel.config import ImportSection
@@ -22,13 +23,14 @@ from gemel.sources._whatsapp_shape import MARKS, Clock, Order, Shape, decide_ord
 from gemel.sources._whatsapp_words import (
     ATTACHED,
     CALL,
+    CALL_END,
     CHAT_TITLE,
     DELETED,
     DELETED_BY_ME,
     EDITED,
-    OMITTED,
     SYSTEM,
     kind_of_omitted,
+    omitted,
 )
 
 _LRM = "\u200e"
@@ -42,6 +44,7 @@ _LINK = re.compile(r"^https?://\S+$")
 _COPY = re.compile(r"(?: \(\d+\)|[ _-]\d+)$")
 _BY_ME = "\x00me"
 """Stands for the text of a message that the phone's owner deleted, which tells who that is."""
+_BY_ADMIN = "this message was deleted by admin"
 _SEEN = 50_000
 """Messages that are remembered to tell equal ones in the same minute apart."""
 
@@ -133,8 +136,11 @@ def _look(entry: Entry) -> _Chat | None:
 
 def _is_notice(head: str, tail: str) -> bool:
     """A line whose colon is inside a notice ('Ana changed the subject to "x: y"'), or iOS's marked notice."""
-    if tail.startswith(_LRM) and SYSTEM.search(tail):
-        return True
+    return (tail.startswith(_LRM) and SYSTEM.search(tail) is not None) or _is_notice_head(head)
+
+
+@lru_cache(maxsize=4096)
+def _is_notice_head(head: str) -> bool:
     return len(head) > 100 or (
         SYSTEM.search(head) is not None and (head.count('"') % 2 == 1 or "“" in head or len(head) > 40)
     )
@@ -217,7 +223,7 @@ def _messages(chat: _Chat) -> Iterator[Item]:
         if len(seen) > _SEEN:
             seen.clear()
         yield Message(
-            id=stable_id(thread, when, sender, text, *media, n),
+            id=stable_id(thread, int(when.timestamp()), sender, text, *media, n),
             source="whatsapp",
             thread=thread,
             thread_title=chat.title,
@@ -288,29 +294,38 @@ def _classify(text: str, sender: str, chat: _Chat) -> tuple[Kind, str, tuple[str
     if "(" in bare and (match := ATTACHED.match(bare)):
         return _media_kind(match["file"]), bare[match.end() :].lstrip("\n"), (match["file"],), edited
     first, _, more = bare.partition("\n")
-    if OMITTED.match(first) and (automatic or first.startswith("<") or len(first) < 30):
+    if omitted(first, automatic=automatic):
         return Kind(kind_of_omitted(first)), more, (), edited
-    if DELETED_BY_ME.match(bare):
-        return Kind.deleted, _BY_ME, (), edited
     kind = _automatic(bare, automatic, sender, chat)
     if kind is Kind.deleted:
-        return kind, "", (), edited
+        return kind, _BY_ME if _phrase(bare) in DELETED_BY_ME else "", (), edited
     return kind, text.lstrip(_LRM) if kind is Kind.text else bare, (), edited
 
 
 def _automatic(bare: str, automatic: bool, sender: str, chat: _Chat) -> Kind:
     """What is left: deletions, calls, places, polls, notices, links and text."""
-    if DELETED.match(bare):
-        return Kind.deleted
-    if CALL.match(bare):
-        return Kind.call
-    if _LOCATION.match(bare):
+    if len(bare) < 90:
+        phrase = _phrase(bare)
+        if phrase in DELETED or phrase in DELETED_BY_ME or (automatic and phrase.startswith(_BY_ADMIN)):
+            return Kind.deleted
+        if phrase.startswith(CALL) and (automatic or _ends_as_call(phrase)):
+            return Kind.call
+    if "://" in bare and _LOCATION.match(bare):
         return Kind.location
     if "\n" in bare and _POLL.match(bare) and (automatic or bare.startswith("POLL:")):
         return Kind.poll
     if automatic and (SYSTEM.search(bare) or sender == chat.title or sender not in chat.senders):
         return Kind.system
-    return Kind.link if _LINK.match(bare) else Kind.text
+    return Kind.link if bare.startswith("http") and _LINK.match(bare) else Kind.text
+
+
+def _ends_as_call(phrase: str) -> bool:
+    """People write of calls too: without iOS's mark nothing but a duration or a time may follow the words."""
+    return any(phrase.startswith(c) and CALL_END.fullmatch(phrase, len(c)) for c in CALL)
+
+
+def _phrase(text: str) -> str:
+    return text.rstrip(".").lower()
 
 
 def _without_pages(caption: str, file: str) -> str:
