@@ -55,7 +55,7 @@ def tiny_folder(path: Path, *, seed: int = 0, **shape: Any) -> Path:
     return path
 
 
-def tiny_base(path: Path, *, seed: int = 0, attention: str = "sdpa", **shape: Any) -> Base:
+def tiny_base(path: Path, *, seed: int = 0, attention: str | None = None, **shape: Any) -> Base:
     """A tiny base, saved into `path` and loaded from there as any base is."""
     return load_base(ModelSection(base=str(tiny_folder(path, seed=seed, **shape))), attention=attention)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from chat_forms import CHATML, FORMS, chat_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import conversation, tiny_tokenizer
@@ -12,47 +11,7 @@ from tiny import conversation, tiny_tokenizer
 from gemel.errors import ConfigError
 from gemel.examples import Role, Turn
 from gemel.model.chat import ChatTemplate, PlainTemplate, choose_template
-from gemel.model.template import BEGIN, END, EOT, SPECIAL_TOKENS, Encoded, GemelTemplate, Template, clip
-
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-LLAMA3 = (
-    "<|begin|>{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n"
-    "{{ m['content'] | trim }}<|eot_id|>{% endfor %}"
-)
-GEMMA = (
-    "<|begin|>{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
-    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('roles must alternate') }}{% endif %}"
-    "<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n"
-    "{{ m['content'] | trim }}<end_of_turn>\n{% endfor %}"
-)
-MISTRAL = (
-    "<|begin|>{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
-    "{% else %} {{ m['content'] }}<|end|>{% endif %}{% endfor %}"
-)
-R1 = (
-    "<|begin|>{% for m in messages %}{% if m['role'] == 'user' %}<|User|>{{ m['content'] }}"
-    "{% else %}{% set c = m['content'] %}{% if '</think>' in c %}{% set c = c.split('</think>')[-1] %}{% endif %}"
-    "<|Assistant|>{{ c }}<|end|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|Assistant|><think>\n{% endif %}"
-)
-QWEN3 = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' and loop.last %}"
-    "<think>\n\n</think>\n\n{% endif %}{{ m['content'] }}<|im_end|>\n{% endfor %}"
-)
-FORMS = {"chatml": CHATML, "llama3": LLAMA3, "gemma": GEMMA, "mistral": MISTRAL, "r1": R1, "qwen3": QWEN3}
-MARKS = (
-    *("<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
-    *("<start_of_turn>", "<end_of_turn>", "[INST]", "[/INST]", "<|User|>", "<|Assistant|>"),
-)
-
-
-def chat_tokenizer(form: str) -> Any:
-    tokenizer = tiny_tokenizer((*SPECIAL_TOKENS, *MARKS), bos_token=BEGIN, eos_token=END)
-    tokenizer.chat_template = FORMS[form]
-    return tokenizer
+from gemel.model.template import END, EOT, Encoded, GemelTemplate, Template, clip
 
 
 def templates() -> list[Template]:

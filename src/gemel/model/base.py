@@ -64,14 +64,14 @@ def seedling_path() -> Path:
 
 
 def load_base(
-    section: ModelSection, *, device: str | torch.device = "cpu", attention: str = "sdpa", add_tokens: bool = False
+    section: ModelSection, *, device: str | torch.device = "cpu", attention: str | None = None, add_tokens: bool = False
 ) -> Base:
     """Load the base that `section` names.
 
     Args:
         section: base, revision, template, precision, context.
         device: where the weights go.
-        attention: attention implementation of transformers; `eager` where derivatives need it.
+        attention: attention implementation of transformers, `eager` where derivatives need it; None: its choice.
         add_tokens: extend the vocabulary by gemel's tokens where `template = "gemel"` asks for them.
 
     Raises:
@@ -111,7 +111,7 @@ def load_base(
 
 
 def load_run(
-    folder: Path, section: ModelSection, *, device: str | torch.device = "cpu", attention: str = "sdpa"
+    folder: Path, section: ModelSection, *, device: str | torch.device = "cpu", attention: str | None = None
 ) -> Base:
     """Load a finished run: its base with the adapter merged in, or the fully trained weights; and its splice.
 
@@ -212,7 +212,7 @@ def _folder(name: str) -> Path | None:
 
 
 def _load_model(
-    name: str, place: str, revision: str | None, precision: str, device: torch.device, attention: str
+    name: str, place: str, revision: str | None, precision: str, device: torch.device, attention: str | None
 ) -> Any:
     extra: dict[str, Any] = {"dtype": _DTYPES.get(precision, torch.float32)}
     if precision in ("int8", "nf4"):
