@@ -156,7 +156,7 @@ class Voice(Speaker):
 
     def as_reply(self, request: Request, done: Generated, stop: Sequence[str] = ()) -> Reply:
         """The engine's tokens as a reply."""
-        text = _cut("\n".join(self._template.parts(done.ids)), stop)
+        text = _cut("\n".join(self._template.parts(done.ids)).rstrip("\ufffd"), stop)
         extra: dict[str, Any] = {"first": done.first, "seconds": done.seconds, "reused": done.reused}
         if done.chances:
             texts = [self._template.codec.decode([c.token]) for c in done.chances]
