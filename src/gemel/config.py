@@ -118,8 +118,9 @@ class ModelSection(Section):
     """`seedling` (ships with gemel), a local folder, or a hub name."""
     revision: str = ""
     """Revision of a hub base."""
-    template: Literal["auto", "gemel", "chat", "plain"] = "auto"
-    """How turns become text: gemel's own tokens, the base's chat template, or plain names; auto chooses."""
+    template: Literal["auto", "gemel", "chat", "plain", "messenger"] = "auto"
+    """How turns become text: gemel's own tokens, the base's chat template, plain names, or plain names under a
+    Llama 2 system prompt; auto chooses."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = "auto"
     """Type of the frozen weights; auto measures."""
     context: int = Field(default=1024, ge=64)
@@ -167,8 +168,10 @@ class TrainSection(Section):
     """Plan the epochs so that training takes about this long; 0: no such bound."""
     batch_tokens: int = Field(default=4096, ge=64)
     """Tokens in one forward pass at most."""
+    batch_examples: int = Field(default=0, ge=0)
+    """Sequences in one forward pass at most; 0: as many as `batch_tokens` holds."""
     accumulate: int = Field(default=1, ge=1)
-    """Forward passes per optimiser step."""
+    """Forward passes per optimiser step (of all processes together)."""
     checkpointing: bool = False
     """Recompute activations to save memory."""
     rehearsal: float = Field(default=0.0, ge=0, lt=1)

@@ -10,18 +10,18 @@ from tiny import conversation, tiny_tokenizer
 
 from gemel.errors import ConfigError
 from gemel.examples import Role, Turn
-from gemel.model.chat import ChatTemplate, PlainTemplate, choose_template
+from gemel.model.chat import ChatTemplate, MessengerTemplate, PlainTemplate, choose_template
 from gemel.model.template import END, EOT, Encoded, GemelTemplate, Template, clip
 
 
 def templates() -> list[Template]:
     made: list[Template] = [ChatTemplate(chat_tokenizer(form)) for form in FORMS]
     bare = tiny_tokenizer(("<s>", "</s>"), bos_token="<s>", eos_token="</s>")
-    return [*made, GemelTemplate(tiny_tokenizer(eos_token=END)), PlainTemplate(bare)]
+    return [*made, GemelTemplate(tiny_tokenizer(eos_token=END)), PlainTemplate(bare), MessengerTemplate(bare)]
 
 
 ALL = templates()
-IDS = [*FORMS, "gemel", "plain"]
+IDS = [*FORMS, "gemel", "plain", "messenger"]
 
 
 def learned(encoded: Encoded, turn: int) -> list[int]:

@@ -16,7 +16,7 @@ from gemel.errors import ConfigError
 from gemel.examples import Role, Turn
 from gemel.model.template import SPECIAL_TOKENS, Codec, Encoded, GemelTemplate, Template
 
-__all__ = ["ChatTemplate", "PlainTemplate", "choose_template"]
+__all__ = ["ChatTemplate", "MessengerTemplate", "PlainTemplate", "choose_template"]
 
 OPENER = "…"
 """Stands for the user where templates want one to speak: at the start, between two own turns."""
@@ -161,6 +161,7 @@ class PlainTemplate(Template):
     """
 
     name = "plain"
+    preamble = ""
 
     def __init__(self, tokenizer: Any) -> None:
         self.codec = Codec(tokenizer)
@@ -173,6 +174,7 @@ class PlainTemplate(Template):
     def encode(self, turns: Sequence[Turn], *, close: bool = True) -> Encoded:
         out = Encoded([], [], [])
         self._add(out, [] if self._bos is None else [self._bos], learn=False, turn=-1)
+        self._add(out, self.codec.encode(self.preamble), learn=False, turn=-1)
         for i, turn in enumerate(turns):
             self._add(out, self._opening(turn), learn=False, turn=i)
             text = re.sub(r"\n\s*\n", "\n", turn.text.strip())
@@ -196,6 +198,13 @@ class PlainTemplate(Template):
         out.turn.extend([turn] * len(ids))
 
 
+class MessengerTemplate(PlainTemplate):
+    """Plain names under a system prompt in Llama 2's form, as an older system for chat exports trained."""
+
+    name = "messenger"
+    preamble = "[INST] <<SYS>>Write a realistic text message chat. Avoid repetition.<</SYS>> [/INST]\n"
+
+
 def choose_template(tokenizer: Any, wanted: str = "auto") -> Template:
     """The template by name; `auto` takes gemel's tokens where the tokenizer has them, then the base's own.
 
@@ -212,4 +221,6 @@ def choose_template(tokenizer: Any, wanted: str = "auto") -> Template:
         if not tokenizer.chat_template:
             raise ConfigError("this base has no chat template", hint='Set template = "auto" under [model].')
         return ChatTemplate(tokenizer)
+    if wanted == "messenger":
+        return MessengerTemplate(tokenizer)
     return PlainTemplate(tokenizer)

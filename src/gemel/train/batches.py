@@ -93,7 +93,7 @@ def order(lengths: Sequence[int], section: TrainSection, *, extra: Sequence[int]
         rng = random.Random(f"{section.seed} {epoch}")
         indices = [*range(len(lengths)), *_rehearsed(sum(lengths), extra, section.rehearsal, len(lengths), rng)]
         rng.shuffle(indices)
-        batches = _fill(indices, [*lengths, *extra], section.batch_tokens)
+        batches = _fill(indices, [*lengths, *extra], section.batch_tokens, section.batch_examples)
         share = section.epochs - epoch
         micro.extend(batches if share >= 1 else batches[: math.ceil(share * len(batches))])
     steps = [micro[i : i + section.accumulate] for i in range(0, len(micro), section.accumulate)]
@@ -120,12 +120,12 @@ def _rehearsed(tokens: int, extra: Sequence[int], share: float, first: int, rng:
     return out
 
 
-def _fill(indices: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Consecutive pieces together while they fit into `budget` tokens."""
+def _fill(indices: Sequence[int], lengths: Sequence[int], budget: int, most: int) -> list[list[int]]:
+    """Consecutive pieces together while they fit into `budget` tokens and are at most `most` (0: any number)."""
     out: list[list[int]] = []
     free = 0
     for i in indices:
-        if not out or lengths[i] > free:
+        if not out or lengths[i] > free or len(out[-1]) == most > 0:
             out.append([])
             free = budget
         out[-1].append(i)
