@@ -2,8 +2,8 @@
 
 `grammar` trains on real OkCupid traits with essays from a grammar and lays what the model says (effects, scores,
 loudness, held-out bits, probe) beside the truth, in both modes for missing values. `control` trains on the real,
-shuffled essays, where every true effect is zero. `cost` measures time on the base that ships. Results go to
-`--out` as JSON; the runs there are kept and not trained again.
+shuffled essays, where every true effect is zero. `court` tells real speakers apart. `cost` measures time on the
+base that ships. Results go to `--out` as JSON; the runs there are kept and not trained again.
 """
 
 from __future__ import annotations
@@ -11,90 +11,30 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from scipy import stats
+from traits_cost import cost_bench
+from traits_court import court_bench
 from traits_grammar import CHOICES, QUESTION, TRAITS, Grammar, chance, examples, profiles, shuffled_essays
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from traits_setup import build_base, build_data, configured, show
 
 from gemel.cli.output import show_progress, table
-from gemel.config import Config, TraitsSection, parse
 from gemel.errors import GemelError
-from gemel.examples import Example, read_examples, write_examples
-from gemel.model.base import Base, load_base, seedling_path
+from gemel.examples import Example, read_examples
 from gemel.model.conditioned import Conditioned
 from gemel.model.coupled import Noise, changed, to_tensor, write
 from gemel.model.effects import Effect, effect, effect_to_go, mean_of
-from gemel.model.gradient import gradient, loudness, token_field, token_log_probs
-from gemel.model.splice import unwrap, wrap
-from gemel.model.template import BEGIN, END, PAD, SPECIAL_TOKENS
+from gemel.model.gradient import gradient, loudness, token_field
 from gemel.pipeline.ablate import held_out, probe
-from gemel.pipeline.traits import load_conditioned, sweep, train_traits
-from gemel.traits import TraitSpec
-from gemel.workspace import Manifest, Workspace
+from gemel.pipeline.traits import load_conditioned, train_traits
+from gemel.workspace import Workspace
 
 SCALARS = ("height", "income", "drinks")
-
-
-def build_base(folder: Path, essays: Sequence[str], *, vocabulary: int, width: int, layers: int) -> Path:
-    """A small Llama with random weights and a byte-level tokenizer taught on the essays."""
-    if (folder / "model.safetensors").exists():
-        return folder
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=[], initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(essays, trainer)
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL_TOKENS])
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END, pad_token=PAD)
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=width,
-        intermediate_size=3 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        bos_token_id=fast.bos_token_id,
-        eos_token_id=fast.eos_token_id,
-        pad_token_id=fast.pad_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
-
-
-def build_data(workspace: Workspace, made: Sequence[Example], *, held: int) -> None:
-    """Write a finished data set."""
-    folder = workspace.dataset()
-    if Manifest.read(folder):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_examples(folder / "train.parquet", made[: -2 * held])
-    write_examples(folder / "valid.parquet", made[-2 * held : -held])
-    write_examples(folder / "test.parquet", made[-held:])
-    Manifest(stage="build", fingerprint=f"bench {len(made)}", extra={"me": "me"}).write(folder)
-
-
-def configured(base: Path, steps: int, **traits: Any) -> Config:
-    """A full training of a small base, a few minutes on one core."""
-    train = {"method": "full", "lr": 5e-3, "epochs": 50, "max_steps": steps, "batch_tokens": 4096, "patience": 0}
-    return parse(
-        {
-            "model": {"base": str(base), "context": 256},
-            "train": {**train, "evaluate_every": 200, "checkpoint_every": 200, "threads": 1},
-            "traits": {"use": list(TRAITS), **traits},
-        }
-    )
 
 
 def grammar_bench(args: argparse.Namespace) -> dict[str, Any]:
@@ -146,15 +86,15 @@ def recovered(
     bits = held_out(twin, test)
     print("held-out bits per byte:", bits)
     train = list(read_examples(Workspace(args.out / "grammar").dataset() / "train.parquet"))
-    probes = {t: probe(twin, t, train, test)[1:] for t in ("height", "sex")}
-    print("probe (generated, real):", probes)
+    probes = {t: probe(twin, t, train, test) for t in ("height", "sex")}
+    print("probes:", probes)
     return {
         "loudness": {t: {"truth": truth[t], "found": found[t]} for t in TRAITS},
         "effects": {t: {"truth": grammar.effect(t, here), "found": [list(e) for e in effects[t]]} for t in SCALARS},
         "score": scores,
         "bits": bits._asdict(),
         "floor of bits": true_bits(grammar, latent[-1000:], test),
-        "probe": probes,
+        "probe": {t: p._asdict() for t, p in probes.items()},
     }
 
 
@@ -164,10 +104,11 @@ def middle(grammar: Grammar) -> dict[str, Any]:
     return {**at, "drinks": "socially", "sex": "f"}
 
 
-def loud(
-    twin: Conditioned, grammar: Grammar, args: argparse.Namespace
-) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Loudness of every trait around the middle; sex is scaled so that one sd is its ±1."""
+Loudness = dict[str, list[float]]
+
+
+def loud(twin: Conditioned, grammar: Grammar, args: argparse.Namespace) -> tuple[Loudness, dict[str, Any]]:
+    """Loudness of every trait (value, low, high) at the middle profile, and that profile."""
     profile = middle(grammar)
     ids, mask, _ = sample(twin, profile, args.essays)
     grads = gradient(twin, ids, mask, twin.blend([profile] * len(ids)))
@@ -254,7 +195,7 @@ def control_bench(args: argparse.Namespace) -> dict[str, Any]:
     build_data(workspace, examples(rows, kept), held=1000)
     base = build_base(args.out / "base-control", kept, vocabulary=1500, width=96, layers=2)
     out: dict[str, dict[str, list[float]]] = {}
-    seeds = range(3)
+    seeds = range(args.seeds)
     for seed in seeds:
         config = configured(base, args.steps, use=list(TRAITS))
         config = config.model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
@@ -266,68 +207,19 @@ def control_bench(args: argparse.Namespace) -> dict[str, Any]:
     for trait in TRAITS:
         true, shuffled = (np.array([out[f"true-{s}{end}"][trait][0] for s in seeds]) for end in ("", "-control"))
         error = np.sqrt((true.var(ddof=1) + shuffled.var(ddof=1)) / len(true))
-        lines.append((trait, true.mean(), shuffled.mean(), true.mean() - shuffled.mean(), 4.30 * error))
-    show(["loudness", "linked", "shuffled", "difference", "± (t, 2 df)"], lines)
+        lines.append(
+            (
+                trait,
+                true.mean(),
+                shuffled.mean(),
+                true.mean() - shuffled.mean(),
+                stats.t.ppf(0.975, 2 * len(true) - 2) * error,
+            )
+        )
+    show(["loudness", "linked", "shuffled", "difference", "± 95 %"], lines)
     louder = [r[0] for r in lines if r[3] > r[4]]
     print("louder than their control:", louder or "none")
     return {"runs": out, "summary": [list(r) for r in lines], "louder than control": louder}
-
-
-def cost_bench(args: argparse.Namespace) -> dict[str, Any]:
-    """Time of a derivative, of the splice, of a sweep, on the base that ships or one of its shape."""
-    base = shipped()
-    rows = profiles(args.profiles / "profiles_revised.csv.zip", 2000)
-    spec = TraitSpec.fit(rows, use=TRAITS)
-    ids = torch.randint(30, 1000, (1, 120))
-    out: dict[str, Any] = {"generate s": best(lambda: _decode(base, 60), 3)}
-    splice = wrap(base.model, spec.dim, TraitsSection())
-    with torch.no_grad():
-        splice.heads.weight.normal_(std=0.02)
-    twin = Conditioned(base=base, spec=spec, splice=splice, name="me")
-    profile: dict[str, Any] = {"height": 70, "drinks": "socially"}
-    blend, tangent = twin.blend([profile]), twin.tangent([profile], "height")
-    forward = best(lambda: token_log_probs(twin, ids, blend), 9)
-    derived = best(lambda: token_field(twin, ids, blend, tangent), 9)
-    splice.set(blend.z[:, 0])
-    spliced = best(lambda: _decode(base, 60), 3)
-    start = time.perf_counter()
-    swept = sweep(twin, "height", profile=profile, points=41, max_tokens=80, essays=0)
-    out |= {
-        "forward s": forward,
-        "derivative s": derived,
-        "derivative / forward": derived / forward,
-        "generate with splice / without": spliced / out["generate s"],
-        "sweep of 41 s": time.perf_counter() - start,
-        "sweep tokens": sum(len(s.words) for s in swept.steps),
-        "threads": torch.get_num_threads(),
-    }
-    unwrap(base.model)
-    print(json.dumps(out, indent=1))
-    return out
-
-
-def _decode(base: Base, tokens: int) -> None:
-    """Greedy decoding of one sequence, nothing else."""
-    step, past = torch.randint(30, 1000, (1, 20)), None
-    with torch.no_grad():
-        for _ in range(tokens):
-            done = base.model(step, past_key_values=past, use_cache=True, logits_to_keep=1)
-            past, step = done.past_key_values, done.logits[:, -1].argmax(-1, keepdim=True)
-
-
-def shipped() -> Base:
-    """The seedling."""
-    return load_base(parse({"model": {"base": str(seedling_path())}}).model)
-
-
-def best(action: Callable[[], object], times: int) -> float:
-    """Shortest time of several, in seconds."""
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def main() -> None:
@@ -336,15 +228,17 @@ def main() -> None:
     parser.add_argument(
         "--profiles", type=Path, required=True, help="folder with profiles_revised.csv.zip and the essays"
     )
+    parser.add_argument("--court", type=Path, help="supreme_court_1995_2005.jsonl.gz, for court")
     parser.add_argument("--out", type=Path, default=Path(".work/traits"))
-    parser.add_argument("--only", default="grammar,control,cost")
-    parser.add_argument("--count", type=int, default=16_000, help="profiles")
-    parser.add_argument("--steps", type=int, default=700, help="training steps of each model")
-    parser.add_argument("--essays", type=int, default=1500, help="essays sampled for each figure")
+    parser.add_argument("--only", default="grammar,control,cost", help="also court")
+    parser.add_argument("--count", type=int, default=12_000, help="profiles")
+    parser.add_argument("--steps", type=int, default=500, help="training steps of each model")
+    parser.add_argument("--seeds", type=int, default=3, help="models of each kind in the control")
+    parser.add_argument("--essays", type=int, default=1000, help="essays sampled for each figure")
     args = parser.parse_args()
     args.out = args.out.resolve()
     args.out.mkdir(parents=True, exist_ok=True)
-    parts = {"grammar": grammar_bench, "control": control_bench, "cost": cost_bench}
+    parts = {"grammar": grammar_bench, "control": control_bench, "court": court_bench, "cost": cost_bench}
     for name in args.only.split(","):
         print(f"== {name}")
         try:

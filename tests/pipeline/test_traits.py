@@ -139,6 +139,7 @@ def test_held_out_bits_and_the_probe_see_the_planted_trait(
     found = probe(twin, "height", train, test)
     assert found.real > 0.7
     assert found.generated > 0.7
+    assert found.chance == 0.5
     with pytest.raises(TooLittle):
         probe(twin, "height", train, test[:10])
 

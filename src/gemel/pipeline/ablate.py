@@ -8,6 +8,7 @@ taught on real essays that reads a trait back from generated ones.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -51,11 +52,13 @@ class HeldOut(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """How often a trait's group is read from an essay rightly; chance is one half."""
+    """How often a trait's group is read from an essay rightly, every group counting the same."""
 
     trait: str
     generated: float
     real: float
+    chance: float
+    """What guessing gives: one over the number of groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,50 +155,54 @@ def _probe(twin: Conditioned, train: Sequence[Example], test: Sequence[Example],
 
 
 def probe(twin: Conditioned, trait: str, train: Sequence[Example], test: Sequence[Example], *, seed: int = 0) -> Probe:
-    """Read a trait's group (above or below the middle; first level or another) back from essays.
+    """Read a trait's group (above or below the middle; the level of a category) back from essays.
 
     A logistic regression on words is taught on the real training essays, then meets the real test essays and
     essays generated for the same profiles and questions.
 
     Raises:
-        TooLittle: with fewer than 20 essays of either group.
+        TooLittle: with fewer than two groups of 20 essays.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import balanced_accuracy_score
     from sklearn.pipeline import make_pipeline
 
     field = twin.spec.field(trait)
     learn, hold = (_grouped(field, examples) for examples in (train, test))
-    for groups in (learn, hold):
-        if min(sum(g for _, _, g in groups), sum(not g for _, _, g in groups)) < LEAST:
-            raise TooLittle(f"too few essays of either group of '{trait}'", hint="A probe needs 20 of each.")
-    reader = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2), LogisticRegression(max_iter=1000))
+    counts = [Counter(group for _, _, group in groups) for groups in (learn, hold)]
+    groups = {g for g in counts[0] if min(c[g] for c in counts) >= LEAST}
+    if len(groups) < 2:
+        raise TooLittle(f"too few essays of each group of '{trait}'", hint="A probe needs two groups of 20.")
+    learn, hold = ([row for row in rows if row[2] in groups] for rows in (learn, hold))
+    reader = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2), LogisticRegression(max_iter=1000, class_weight="balanced")
+    )
     reader.fit([text for _, text, _ in learn], [g for _, _, g in learn])
     made = _generated(twin, [e for e, _, _ in hold], seed)
-    truth = np.array([g for _, _, g in hold])
-    weight = np.where(truth, 0.5 / truth.sum(), 0.5 / (~truth).sum())  # balanced: chance is one half
+    truth = [g for _, _, g in hold]
 
     def accuracy(texts: list[str]) -> float:
-        return float(((reader.predict(texts) == truth) * weight).sum())
+        return float(balanced_accuracy_score(truth, reader.predict(texts)))
 
-    return Probe(trait, accuracy(made), accuracy([text for _, text, _ in hold]))
+    return Probe(trait, accuracy(made), accuracy([text for _, text, _ in hold]), 1 / len(groups))
 
 
-def _grouped(field: Field, examples: Sequence[Example]) -> list[tuple[Example, str, bool]]:
+def _grouped(field: Field, examples: Sequence[Example]) -> list[tuple[Example, str, str]]:
     out = []
     for example in examples:
-        value: TraitValue = rows_of(example)[LAST].get(field.name, example.traits.get(field.column))
+        row = rows_of(example)[LAST]
+        value: TraitValue = row.get(field.name, row.get(field.column))
         slots = field.encode(value)
         if slots is None:
             continue
         if isinstance(field, Scalar):
             u, middle = field.position(value), float(np.median(field.seen))
-            if u is None or u == middle:
-                continue
-            group = u > middle
+            group = "" if u is None or u == middle else "above" if u > middle else "below"
         else:
-            group = bool(slots[0])
-        out.append((example, " ".join(t.text for t in example.learned), group))
+            group = field.slots[int(np.argmax(slots))]
+        if group:
+            out.append((example, " ".join(t.text for t in example.learned), group))
     return out
 
 

@@ -30,13 +30,13 @@ const changes = data.steps.map((s, i) => (i ? fresh(plain(data.steps[i - 1]), pl
 function show(index) {
   const step = data.steps[index];
   const marked = shown === null || shown === index ? new Set() : fresh(plain(data.steps[shown]), plain(step));
-  essay.replaceChildren(...step.words.map(([text, value], i) => {
+  essay.replaceChildren(...step.words.flatMap(([text, value], i) => {
     const word = document.createElement("span");
-    word.textContent = text;
+    word.textContent = text.trimStart();
     word.className = (value > 0 ? "up" : "down") + (marked.has(i) ? " new" : "");
     word.style.setProperty("--w", Math.min(1, Math.abs(value) / top1).toFixed(3));
     word.title = `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(3)} nats per sd`;
-    return word;
+    return [text.slice(0, text.length - text.trimStart().length), word];
   }));
   if (!step.ended) {
     const cut = document.createElement("span");
