@@ -212,6 +212,7 @@ class _Maker:
         language = spoken(said, self.detect)
         turns = with_traits(said, language=language, zone=self.zone, group=thread.group)
         twin = next((t.name for t in turns if t.learn), "")
+        partner = next((t.name for t in turns if t.role is Role.other), "")
         for kind, which, piece in self._forms(turns):
             if not any(t.learn for t in piece):
                 continue
@@ -221,8 +222,8 @@ class _Maker:
                 traits["year"] = (piece[0].time.astimezone(self.zone) if self.zone else piece[0].time).year
             if language:
                 traits["language"] = language
-            if not thread.group and others:
-                traits["recipient"] = others[0]
+            if not thread.group and partner:
+                traits["recipient"] = partner
             yield Example(
                 id=stable_id(session, number, which, twin),
                 kind=kind,

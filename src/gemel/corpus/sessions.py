@@ -78,13 +78,12 @@ def talks(message: Message) -> bool:
 
 def unsaid(message: Message) -> str:
     """Why a message of one's own holds no words of one's own; "" when it does."""
-    if not message.text.strip():
+    if message.kind not in (Kind.text, Kind.media, Kind.link):
+        return message.kind.value
+    words = _URL.sub("", message.text) if message.kind is Kind.link else message.text
+    if not words.strip():
         return f"{message.kind.value} without words"
-    if message.forwarded:
-        return "forwarded"
-    if message.kind is Kind.link:
-        return "" if _URL.sub("", message.text).strip() else "link without words"
-    return "" if message.kind in (Kind.text, Kind.media) else f"{message.kind.value} without words"
+    return "forwarded" if message.forwarded else ""
 
 
 def speaker(message: Message, people: People) -> str:
