@@ -131,3 +131,18 @@ def test_sessions_are_held_out_by_name_alone(recipe):
     splits = [held(f"dialogue{n}", 10) for n in range(500)]
     assert splits == [held(f"dialogue{n}", 10) for n in range(500)]
     assert 20 < splits.count("valid") < 90
+
+
+@pytest.mark.parametrize(
+    ("key", "row", "speakers"),
+    [
+        ("soda", {"speakers": ["Ann", "Bo", "Ann"], "dialogue": ["Hi.", "Hello.", "Tea?"]}, 2),
+        ("persona", {"Best Generated Conversation": "User 1: Hi.\nUser 2: Hello: you!\nUser 1: Tea?"}, 2),
+        ("everyday", {"messages": [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]}, 2),
+        ("stories", {"text": "Once there was a cat."}, 1),
+    ],
+)
+def test_rows_of_larger_sets_become_examples(recipe, key, row, speakers):
+    (example,) = recipe["more_data"].read(key, iter([row]))
+    assert len({t.name for t in example.turns if t.role in (Role.me, Role.other)}) == speakers
+    assert recipe["more_data"].SETS[key].licence
