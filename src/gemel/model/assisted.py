@@ -21,6 +21,8 @@ __all__ = ["Assisted", "Candidate", "situation"]
 
 SAMPLES = 4
 QUOTES = 4
+NUCLEUS = 0.9
+"""Top-p of the samples at most: a small base's rarest tokens are noise."""
 SIMILAR = 0.35
 """Cosine of two situations from which a past reply is a candidate."""
 
@@ -73,6 +75,7 @@ class Assisted(Speaker):
         asked = situation(turns)
         seed = random.getrandbits(32) if sampling.seed is None else sampling.seed
         draws = SAMPLES if sampling.temperature > 0 else 1
+        sampling = replace(sampling, top_p=min(sampling.top_p, NUCLEUS))
         requests = [
             self.voice.request(turns, sampling=replace(sampling, seed=seed + i), traits=traits) for i in range(draws)
         ]
