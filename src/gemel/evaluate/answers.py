@@ -11,8 +11,9 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from gemel.evaluate.cases import Burst, Case, Pool
 from gemel.evaluate.journal import Journal
@@ -22,7 +23,7 @@ from gemel.records import stable_id
 from gemel.speaker import Reply, Sampling, Speaker
 from gemel.track import progress
 
-__all__ = ["MATCHED", "Answer", "Batched", "Prompted", "answer_all", "ask", "borrow", "borrow_near"]
+__all__ = ["MATCHED", "Answer", "Prompted", "ask", "borrow", "borrow_near"]
 
 MATCHED = ":matched"
 """Suffix of borrowed replies chosen at the length of the person's reply."""
@@ -41,7 +42,9 @@ class Answer:
     system: str
     parts: Burst
     seconds: float = 0.0
-    """Wall time of the call, shared evenly among the replies of a batch."""
+    """From the question to the whole reply, while others were answered too."""
+    share: float = 0.0
+    """Wall time since the reply before it came: the sum over all replies is the time they took together."""
     tokens_in: int = 0
     tokens_out: int = 0
     quoted: bool = False
@@ -51,20 +54,6 @@ class Answer:
     def text(self) -> str:
         """The messages joined by line breaks."""
         return "\n".join(self.parts)
-
-
-@runtime_checkable
-class Batched(Protocol):
-    """A speaker that answers many conversations at once."""
-
-    def replies(
-        self,
-        conversations: Sequence[Sequence[Turn]],
-        *,
-        samplings: Sequence[Sampling],
-        traits: Sequence[Mapping[str, TraitValue] | None] | None = None,
-    ) -> list[Reply]:
-        """One reply per conversation, in order."""
 
 
 class Prompted(Speaker):
@@ -90,29 +79,6 @@ class Prompted(Speaker):
     ) -> Reply:
         return self.inner.reply((self._turn, *turns), sampling=sampling, traits=traits)
 
-    def replies(
-        self,
-        conversations: Sequence[Sequence[Turn]],
-        *,
-        samplings: Sequence[Sampling],
-        traits: Sequence[Mapping[str, TraitValue] | None] | None = None,
-    ) -> list[Reply]:
-        """One reply per conversation, in order."""
-        return answer_all(self.inner, [(self._turn, *turns) for turns in conversations], samplings, traits)
-
-
-def answer_all(
-    speaker: Speaker,
-    conversations: Sequence[Sequence[Turn]],
-    samplings: Sequence[Sampling],
-    traits: Sequence[Mapping[str, TraitValue] | None] | None = None,
-) -> list[Reply]:
-    """All at once where the speaker can, else one after the other."""
-    if isinstance(speaker, Batched):
-        return speaker.replies(conversations, samplings=samplings, traits=traits)
-    known: Sequence[Any] = traits or [None] * len(conversations)
-    return [speaker.reply(c, sampling=s, traits=t) for c, s, t in zip(conversations, samplings, known)]
-
 
 def ask(
     speaker: Speaker,
@@ -121,28 +87,39 @@ def ask(
     *,
     journal: Journal,
     seed: int = 0,
-    batch: int = 32,
+    together: int = 16,
     max_tokens: int = 120,
 ) -> list[Answer]:
     """The speaker's reply to every case, in order.
 
     Each case has a seed of its own (from its id), so that a resumed evaluation gives the same replies.
+
+    Args:
+        together: conversations in flight at once; the engine decodes them as one batch.
     """
     todo = [c for c in cases if _key(system, c) not in journal]
     todo.sort(key=lambda c: sum(len(p) for t in c.context for p in t.parts))
+
+    def one(case: Case) -> tuple[Reply, float]:
+        limit = DOCUMENT_TOKENS if case.kind in DOCUMENTS else max_tokens
+        start = time.perf_counter()
+        sampling = Sampling(max_tokens=limit, seed=_seed(case, seed))
+        reply = speaker.reply(case.context, sampling=sampling, traits=case.traits or None)
+        return reply, time.perf_counter() - start
+
     with progress(f"{system} answers", total=len(cases), unit="replies") as advance:
         advance(len(cases) - len(todo))
-        for i in range(0, len(todo), batch):
-            group = todo[i : i + batch]
-            samplings = [
-                Sampling(max_tokens=DOCUMENT_TOKENS if c.kind in DOCUMENTS else max_tokens, seed=_seed(c, seed))
-                for c in group
-            ]
-            start = time.perf_counter()
-            replies = answer_all(speaker, [c.context for c in group], samplings, [c.traits or None for c in group])
-            seconds = (time.perf_counter() - start) / len(group)
-            journal.add(_row(system, c, r, seconds) for c, r in zip(group, replies))
-            advance(len(group))
+        with ThreadPoolExecutor(together) as pool:
+            try:
+                before = time.perf_counter()
+                for case, (reply, latency) in zip(todo, pool.map(one, todo)):
+                    now = time.perf_counter()
+                    journal.add([_row(system, case, reply, latency, now - before)])
+                    before = now
+                    advance(1)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     return [_answer(system, c, journal[_key(system, c)]) for c in cases]
 
 
@@ -154,11 +131,12 @@ def _seed(case: Case, seed: int) -> int:
     return int(stable_id(case.id, seed)[:8], 16)
 
 
-def _row(system: str, case: Case, reply: Reply, seconds: float) -> dict[str, Any]:
+def _row(system: str, case: Case, reply: Reply, latency: float, share: float) -> dict[str, Any]:
     return {
         "key": _key(system, case),
         "parts": list(reply.parts),
-        "seconds": round(seconds, 4),
+        "seconds": round(latency, 4),
+        "share": round(share, 4),
         "in": reply.tokens_in,
         "out": reply.tokens_out,
         "quoted": reply.quoted,
@@ -171,6 +149,7 @@ def _answer(system: str, case: Case, row: Mapping[str, Any]) -> Answer:
         system=system,
         parts=tuple(row["parts"]),
         seconds=row["seconds"],
+        share=row["share"],
         tokens_in=row["in"],
         tokens_out=row["out"],
         quoted=row["quoted"],

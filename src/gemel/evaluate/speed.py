@@ -16,7 +16,7 @@ __all__ = ["speed_scores"]
 def speed_scores(answers: Mapping[str, Sequence[Answer]]) -> list[Score]:
     """Seconds per reply, tokens per second and the peak of resident memory, for systems that generate.
 
-    The seconds of a reply that was generated in a batch are the batch's, divided evenly.
+    Response time is what one conversation waits while others are answered too; throughput is over all.
     """
     out = []
     for system, rows in answers.items():
@@ -24,7 +24,7 @@ def speed_scores(answers: Mapping[str, Sequence[Answer]]) -> list[Score]:
         if ":" in system or not made:
             continue
         seconds = np.array([a.seconds for a in made])
-        tokens = sum(a.tokens_out for a in made)
+        tokens, whole = sum(a.tokens_out for a in made), max(1e-9, sum(a.share for a in made))
         out += [
             Score(
                 metric="response_time",
@@ -38,11 +38,11 @@ def speed_scores(answers: Mapping[str, Sequence[Answer]]) -> list[Score]:
             Score(
                 metric="throughput",
                 system=system,
-                value=tokens / float(seconds.sum()) if tokens else None,
+                value=tokens / whole if tokens else None,
                 unit="tokens/s",
                 n=len(made),
                 refused="" if tokens else "the system does not count its tokens",
-                extra={"replies_per_second": len(made) / float(seconds.sum())},
+                extra={"replies_per_second": len(made) / whole},
             ),
         ]
     peak = _peak()

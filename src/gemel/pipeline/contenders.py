@@ -6,7 +6,7 @@ The base and the run are loaded beside each other, because identity gain and the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from gemel.config import Config, ModelSection
@@ -15,7 +15,9 @@ from gemel.evaluate.answers import Prompted
 from gemel.examples import read_examples
 from gemel.model.base import Base, load_base, load_run
 from gemel.model.card import Card
+from gemel.model.engine import Engine
 from gemel.model.likelihood import LocalScorer
+from gemel.model.voice import Voice
 from gemel.pipeline.train import best_device
 from gemel.speaker import Scorer, Speaker
 from gemel.workspace import Workspace
@@ -45,18 +47,27 @@ class Contenders:
 
 
 @contextmanager
-def contenders(workspace: Workspace, config: Config, run: str, dataset: str = "main") -> Iterator[Contenders]:
-    """Load everyone who takes part."""
+def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset: str = "main") -> Iterator[Contenders]:
+    """Load everyone who takes part.
+
+    Args:
+        me: the person's name in the examples.
+    """
     device = best_device()
     twin, scorer = _twin(workspace, config, run, device)
     base = load_base(base_section(config, twin), device=device)
     card = _card(workspace, config, dataset)
-    yield Contenders(
-        base=LocalScorer(base),
-        twin=scorer,
-        card_text=card.text() if card else "",
-        card_small=card.text(small=True) if card else "",
-    )
+    with ExitStack() as stack:
+        engines = {"base": Engine(base), "voice": Engine(twin)}
+        for engine in engines.values():
+            stack.callback(engine.close, drain=False)
+        yield Contenders(
+            base=LocalScorer(base),
+            twin=scorer,
+            card_text=card.text() if card else "",
+            card_small=card.text(small=True) if card else "",
+            answering={name: Voice(engine, me=me, name=name) for name, engine in engines.items()},
+        )
 
 
 def base_section(config: Config, twin: Base) -> ModelSection:

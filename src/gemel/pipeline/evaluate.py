@@ -68,7 +68,7 @@ def _evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     material = load_material(workspace, config, dataset)
     answers, losses = Journal(folder / ANSWERS, wanted), Journal(folder / LOSSES, wanted)
-    with contenders(workspace, config, run, dataset) as who:
+    with contenders(workspace, config, run, material.name, dataset) as who:
         prompt, tried = _choose_prompt(workspace, config, dataset, material, who, losses)
         found = study(
             material,
