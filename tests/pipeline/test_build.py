@@ -94,6 +94,7 @@ def test_a_build_that_dies_leaves_the_old_data_set(workspace: Workspace, monkeyp
 def test_nothing_imported_and_nothing_to_learn_are_said(tmp_path: Path, workspace: Workspace):
     with pytest.raises(MissingStage, match="import"):
         build_dataset(Workspace(tmp_path / "empty"), parse(CONFIG))
+    assert not (tmp_path / "empty").exists()
     write_records(workspace.records / "chat" / "chat.parquet", chat([("bob", "hi")]), Message)
     Manifest(stage="import", fingerprint="two").write(workspace.records / "chat")
     with pytest.raises(TooLittle):

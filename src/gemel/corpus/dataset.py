@@ -72,7 +72,7 @@ def build(records: Iterable[Record], people: People, section: CorpusSection, scr
             hint="Run `gemel import --me NAME` with your name as the exports have it.",
         )
     if section.author and plan.authors and not any(fold(a) == fold(section.author) for a in plan.authors):
-        known = ", ".join(a or "(no author)" for a, _ in plan.authors.most_common(8))
+        known = "; ".join(a or "(no author)" for a, _ in plan.authors.most_common(8))
         raise ConfigError(f"no document is by '{section.author}'", hint=f"Authors found: {known}")
     result = BuildResult(plan)
     maker = _Maker(result, people, section, scrub)

@@ -68,6 +68,7 @@ def build_dataset(workspace: Workspace, config: Config, name: str = "main") -> M
         PersonUnknown: when it is not known which messages are the person's.
         TooLittle: when nothing of the person's own can be learned.
     """
+    inputs_of(workspace)  # a folder where nothing was imported stays as it is
     with workspace.lock("build"), closing(Vault(workspace.vault_path)) as vault:
         inputs = {**inputs_of(workspace), "forgotten": _forgotten(vault)}
         wanted = fingerprint("build", inputs, config.corpus, config.privacy)

@@ -41,8 +41,8 @@ def write_portrait(workspace: Workspace, config: Config) -> Path:
         PersonUnknown: when there are messages, but it is not known whose.
         TooLittle: when the records hold nothing.
     """
+    inputs = inputs_of(workspace)
     with workspace.lock("portrait"):
-        inputs = inputs_of(workspace)
         wanted = fingerprint("portrait", inputs, config.corpus, {"name": config.name})
         if not workspace.fresh(workspace.portrait, wanted):
             facts = facts_of(workspace.record_files(), workspace.people(), config)
