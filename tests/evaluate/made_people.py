@@ -9,7 +9,7 @@ from gemel.examples import Example, Role, TraitValue, Turn
 from gemel.speaker import Reply, Sampling, Speaker
 
 PLAIN = Sampling()
-ANNA = [  # fmt: skip
+ANNA = [
     "honestly",
     "maybe",
     "perhaps",
@@ -23,7 +23,7 @@ ANNA = [  # fmt: skip
     "quite",
     "terribly",
 ]
-TOM = [  # fmt: skip
+TOM = [
     "yeah",
     "nah",
     "dude",
@@ -37,7 +37,7 @@ TOM = [  # fmt: skip
     "totally",
     "stuff",
 ]
-SHARED = [  # fmt: skip
+SHARED = [
     "the",
     "train",
     "to",
