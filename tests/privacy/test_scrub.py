@@ -24,6 +24,7 @@ anna Anna ANNA aNNa Annas Anna's annaaa Annie annchen Schmidt schmidt Chrissi mu
 anna.schmidt@mail.org 0170 1234567 +491701234567 4111111111111111 4111-1111-1111-1112 GB82WEST12345698765432
 10.0.0.1 2001:db8::1 https://x.org/a?token=abcDEF123456 AKIAIOSFODNN7EXAMPLE password: hunter22 pin 4711
 078-05-1120 2014-05-06 10:30 $1,200 12345 at dot gmail com born 3.4.1985 Hauptstraße 12 street number call [ ] [x-1]
+steuerid: 12345678911 ausweis 12 đường Nguyễn Trãi q.1 phường 5 apt 7 adresse: @zoe_k flat via Garibaldi
 ( ) + - . , ; : / 😀 İ ß e\u0301
 """
 _PIECES = st.sampled_from([*_WRITTEN.split(), "\n", "\t"])

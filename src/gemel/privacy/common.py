@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["common_words", "family_first", "generic_words", "lines"]
+__all__ = ["common_words", "english_words", "family_first", "generic_words", "lines"]
 
 _FAMILY_FIRST = """nguyễn trần lê phạm hoàng huỳnh phan vũ võ đặng bùi đỗ hồ ngô dương lý
 nguyen tran le pham hoang huynh vu vo dang bui"""
@@ -26,9 +26,15 @@ def _words(name: str) -> frozenset[str]:
 
 
 @cache
+def english_words() -> frozenset[str]:
+    """Lower-cased words of everyday English."""
+    return _words("common_en.txt")
+
+
+@cache
 def common_words() -> frozenset[str]:
     """Lower-cased words of everyday language."""
-    return _words("common_en.txt") | _words("common_names.txt")
+    return english_words() | _words("common_names.txt")
 
 
 @cache

@@ -32,7 +32,7 @@ def nicknames(name: str) -> tuple[str, ...]:
 def diminutives(name: str) -> Iterator[str]:
     """Small and fond forms of a lower-cased given name."""
     stem = name.rstrip("aeiouy")
-    yield from (name + e for e in ("chen", "lein", "i", "y", "ie", "le"))
+    yield from (name + e for e in ("chen", "lein", "i", "y", "ie"))
     if len(stem) >= 3:
         yield from (
             stem + e for e in ("ito", "ita", "ino", "ina", "etto", "etta", "uccio", "uccia", "i", "y", "ie", "chen")

@@ -28,8 +28,8 @@ __all__ = ["Scrubber"]
 
 _BLOCK = 2_000
 """Records read together."""
-_CHARACTERS = 32_768
-"""Characters looked at together: more cost memory and time, fewer time."""
+_CHARACTERS = 16_384
+"""Characters looked at together; what is made of them should stay in the processor's cache."""
 _ROUNDS = 4
 """A replacement may uncover something; so many looks are enough (a test holds it to that)."""
 

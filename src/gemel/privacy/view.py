@@ -17,6 +17,7 @@ BORDER = "\x00"
 _WORD = re.compile(r"[^\W_]+")
 _SPACED = bytes(c if chr(c).isalnum() else ord(" ") for c in range(256))
 """Everything but ASCII letters and digits becomes a space."""
+_DIGITS = bytes(ord("0") if chr(c) in "0123456789" else ord(" ") for c in range(256))
 _ATOM = re.compile(r"[0-9]+")
 _JOIN = re.compile(r"[ \t\u00a0\u2007\u2009\u202f\u2010-\u2013./()·_\-]{1,3}")
 """What may stand between the digits of one number."""
@@ -77,7 +78,16 @@ class View:
     @cached_property
     def atoms(self) -> list[tuple[int, int]]:
         """Runs of ASCII digits."""
-        return [m.span() for m in _ATOM.finditer(self.text)]
+        if not self.text.isascii():
+            return [m.span() for m in _ATOM.finditer(self.text)]
+        digits = self.text.encode().translate(_DIGITS)  # five times as fast as the pattern
+        out, start = [], digits.find(b"0")
+        while start >= 0:
+            end = digits.find(b" ", start)
+            end = end if end >= 0 else len(digits)
+            out.append((start, end))
+            start = digits.find(b"0", end)
+        return out
 
     @cached_property
     def clusters(self) -> list[Cluster]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from gemel.privacy.common import english_words
 from gemel.privacy.detectors import DETECTORS, Detector
 from gemel.privacy.view import Span, View
 
 _NAME = r"[^\W\d_][\w.'’\-]*"
-_STRONG = "street|str|st|avenue|ave|road|rd|lane|ln|boulevard|blvd|parkway|highway|crescent|terrace|drive|dr"
-_WEAK = "av|court|ct|place|pl|square|sq|ter|close|circle|cir|way|trail|grove|gardens|walk|mews|row|hill|quay|alley|loop"
+_STRONG = "street|str|st|avenue|ave|road|rd|lane|ln|boulevard|blvd|parkway|highway|crescent|terrace"
+_WEAK = (
+    "drive|dr|av|court|ct|place|pl|square|sq|ter|close|circle|cir|way|trail|grove|gardens|walk|mews|row|hill|quay|alley"
+)
 _FLAT = (
     r"(?:[,\n ]{0,3}(?:apt|apartment|suite|ste|unit|flat|room|floor|fl|whg|wohnung|piso|puerta|interno|int|scala|stock"
     r"|tầng|phòng|p\.?o\.? box|box)\.?\s?#?\s?\d{1,5}[a-z]?)?"
@@ -28,7 +31,7 @@ _ENGLISH = re.compile(
 _ROMANCE = re.compile(
     r"(?<![^\W_])(?:calle|c/|avenida|avda\.?|av\.|plaza|paseo|camino|carrer|carretera|via|viale|piazza|corso|vicolo|largo"
     r"|strada|rue|avenue|boulevard|chemin|impasse|rua|travessa|praça|ul\.|đường|phố|ngõ|hẻm)\s?"
-    rf"(?:{_NAME}[ ,]{{1,2}}){{1,5}}?(?:n[º°.]?\s?|nr\.?\s?|số )?"
+    rf"(?P<name>(?:{_NAME} ?){{1,4}}?)[ ,]{{1,2}}(?:n[º°.]?\s?|nr\.?\s?|số )?"
     rf"\d{{1,5}}[a-z]?(?![^\W_]|[.:,]\d){_FLAT}(?:[,\n ]{{1,3}}\d{{5}}(?: {_NAME}){{1,2}})?"
 )
 _DISTRICT = rf"(?:phường|p\.?|quận|q\.?|huyện|xã|tp\.?|thành phố) ?(?:\d{{1,2}}|{_NAME}(?: {_NAME}){{0,2}})"
@@ -47,21 +50,19 @@ _ENDS = (
         "platz",
         "gasse",
         "allee",
-        "ring",
         "damm",
         "ufer",
         "steig",
         "straat",
     ),
-    *("laan", "gatan", "vägen", "vej", "gade", "tie", "katu", "gata", "veien"),
+    *("laan", "gatan", "vägen", "vej", "katu", "veien"),
 )
-_POINTS = re.compile(r"[.,;!?)\n]")
 _LAST = frozenset(e[-1] for e in _ENDS)
 _GERMAN = re.compile(
     rf"[^\W\d_][\w\-]*(?:{'|'.join(map(re.escape, _ENDS))})$|[^\W\d_][\w\-]* (?:str\.|straße|weg|platz)$"
 )
 _GERMAN_END = re.compile(
-    rf"\s?\d{{1,4}}\s?(?:[a-f](?![^\W_]))?(?![^\W_]|[.:]\d){_FLAT}(?:[,\n ]{{1,3}}\d{{4,5}}(?: {_NAME}){{1,2}})?"
+    rf"\s?\d{{1,3}}\s?(?:[a-f](?![^\W_]))?(?![^\W_]|[.:]\d){_FLAT}(?:[,\n ]{{1,3}}\d{{4,5}}(?: {_NAME}){{1,2}})?"
 )
 _SMALL = frozenset(
     {
@@ -136,7 +137,8 @@ _SMALL = frozenset(
         "pm",
     }
 )
-_CUES = frozenset(f"{_STRONG}|{_WEAK}".split("|"))
+_CUES = frozenset(cue + point for cue in f"{_STRONG}|{_WEAK}".split("|") for point in ("", *".,;!?)"))
+_PARTICLES = frozenset({"de", "la", "del", "della", "dei", "san", "santa", "le", "des", "du"})
 _FIRST = frozenset(
     {
         "calle",
@@ -171,14 +173,14 @@ _FIRST = frozenset(
     }
     | {"phố", "ngõ", "hẻm"}
 )
-_VIET = frozenset({"đường", "phố", "ngõ", "hẻm", "phường", "quận"})
+_DISTRICTS = frozenset(f"{a}{dot}{n}" for a in "pq" for dot in ("", ".") for n in range(1, 31))
+_VIET = frozenset({"đường", "phố", "ngõ", "hẻm", "đ.", "phường", "quận", "huyện", "p.", "q.", "tp.", "xã"}) | _DISTRICTS
 _ADDRESS = frozenset({"address", "adresse", "dirección", "direccion", "indirizzo", "anschrift"})
 _TOLD = re.compile(
-    r"(?:\s(?:is|ist|es|è|lautet))?\s?:?\s+(?=[^\n.!?\x00]{0,40}\d)[^\W_][^\n!?\x00]{5,60}?(?=[.!?;\n\x00]|$)"
+    r"(?:\s(?:is|ist|es|è|lautet)\s?:?|\s?:)\s+(?=[^\n.!?\x00]{0,40}\d)(?![\d.:]+\s)[^\W_][^\n!?\x00]{5,60}?(?=[.!?;\n\x00]|$)"
 )
-_LONE = re.compile(
-    r"(?<![^\W_])(?:apt|apartment|suite|ste|unit|flat|po box|p\.o\. box|psc|unit)\.?\s?#?\s?\d{1,5}[a-z]?(?![^\W_])"
-)
+_FLATS = frozenset({"apt", "apartment", "suite", "flat", "po"})
+_LONE = re.compile(r"(?:apt\.?|apartment|suite|flat|po box)\s?#?\s?\d{1,5}[a-z]?(?![^\W_]|\.\d)")
 
 
 @DETECTORS.register("addresses")
@@ -192,7 +194,6 @@ class Addresses(Detector):
             return
         vocabulary = view.vocabulary
         english = not _CUES.isdisjoint(vocabulary)
-        vietnamese = not _VIET.isdisjoint(vocabulary)
         low = view.lower
         for start, end in view.atoms:
             if end - start > 6:
@@ -201,18 +202,22 @@ class Addresses(Detector):
             last = low[start - 2 : start - 1] if last == " " else last
             if last in _LAST and low[max(0, start - 12) : start].rstrip(" ").endswith(_ENDS):
                 yield from self._german(view, start)
-            if english and _cued(low[end : end + 48]):
+            following = low[end + 1 : end + 49].split(None, 7)
+            if english and not _CUES.isdisjoint(following):
                 yield from self._english(view, start)
-            if vietnamese:
-                yield from _whole(_VIETNAMESE.match(low, start, min(len(low), start + 130)), view)
+            if not _VIET.isdisjoint(following):
+                local = _VIETNAMESE.match(low, start, min(len(low), start + 130))
+                if local and not local.group().isascii():
+                    yield from _whole(local, view)
         for word in _FIRST & vocabulary:
             for at, _ in view.where([word]):
-                yield from _whole(_ROMANCE.match(low, at, min(len(low), at + 120)), view)
+                romance = _ROMANCE.match(low, at, min(len(low), at + 120))
+                if romance and not _spoken(view, *romance.span("name")):
+                    yield from _whole(romance, view)
         for at, word in view.where(_ADDRESS & vocabulary):
             yield from _whole(_TOLD.match(low, at + len(word), min(len(low), at + 90)), view)
-        if not {"apt", "apartment", "suite", "flat", "box", "psc"}.isdisjoint(vocabulary):
-            for match in _LONE.finditer(low):
-                yield from _whole(match, view)
+        for at, _ in view.where(_FLATS & vocabulary):
+            yield from _whole(_LONE.match(low, at), view)
 
     def _english(self, view: View, start: int) -> Iterator[Span]:
         """A number, a name that is no phrase of everyday speech, a word for a street."""
@@ -232,9 +237,10 @@ class Addresses(Detector):
             yield from _span(view, start - gap - len(name), number.end())
 
 
-def _cued(after: str) -> bool:
-    """Whether a word for a street is among the words after a number."""
-    return after[:2].lstrip(" ,").isalpha() and not _CUES.isdisjoint(_POINTS.sub(" ", after).split())
+def _spoken(view: View, start: int, end: int) -> bool:
+    """Whether a name of a street is rather a phrase of English: `via my phone 5`."""
+    words = view.text[start:end].split()
+    return any(w.islower() and (w in _SMALL or (w in english_words() and w not in _PARTICLES)) for w in words)
 
 
 def _whole(match: re.Match[str] | None, view: View) -> Iterator[Span]:

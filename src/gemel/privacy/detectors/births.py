@@ -21,36 +21,11 @@ _DATE = re.compile(
     rf"|{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?,?\s\d{{4}}|\d{{1,2}} tháng \d{{1,2}}(?: năm \d{{4}})?"
     r")(?!\d)"
 )
-_CUES = frozenset(
-    {
-        "born",
-        "birthday",
-        "birthdate",
-        "birth",
-        "bday",
-        "dob",
-        "geboren",
-        "geb",
-        "geburtstag",
-        "geburtsdatum",
-        "birth date",
-    }
-    | {
-        "nacido",
-        "nacida",
-        "nací",
-        "naci",
-        "nacimiento",
-        "cumpleaños",
-        "cumple",
-        "nato",
-        "nata",
-        "nascita",
-        "compleanno",
-    }
-    | {"né", "née", "naissance", "anniversaire", "sinh", "sn", "sinhnhật"}
-)
-_NEAR = re.compile(rf"(?<![^\W_])(?:{'|'.join(sorted(_CUES, key=len, reverse=True))})(?![^\W_])")
+_CUE_WORDS = """
+born birthday birthdate birth bday dob geboren geb geburtstag geburtsdatum nacido nacida nací naci nacimiento
+cumpleaños cumple nato nata nascita compleanno né née naissance anniversaire sinh sn sinhnhật
+"""
+_CUES = frozenset(_CUE_WORDS.split())
 
 
 @DETECTORS.register("births")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from gemel.privacy.detectors import DETECTORS, Detector
-from gemel.privacy.view import Span, View
+from gemel.privacy.view import Cluster, Span, View
 
 _NEAR = re.compile(
     r"\b(?:card|visa|master ?card|amex|american express|kreditkarte|karte|kartennummer|tarjeta|carta|thẻ|cc)\b"
@@ -32,12 +32,23 @@ class Cards(Detector):
     def find(self, view: View) -> Iterator[Span]:
         for cluster in view.clusters:
             digits = cluster.digits
-            if not 12 <= len(digits) <= 19 or len(set(digits)) < 2:
+            if (
+                not 12 <= len(digits) <= 19
+                or len(set(digits)) < 2
+                or view.text[cluster.start - 1 : cluster.start] == "+"
+            ):
                 continue
-            if (_network(digits) and luhn(digits)) or (
+            if (_network(digits) and luhn(digits) and _grouped(view, cluster)) or (
                 len(digits) >= 14 and _NEAR.search(view.before(cluster.start, 40))
             ):
                 yield Span(cluster.start, cluster.end, "card", digits)
+
+
+def _grouped(view: View, cluster: Cluster) -> bool:
+    """Whether the digits stand together, in groups of one size, or as American Express prints them."""
+    groups = cluster.groups
+    even = all(g == groups[0] for g in groups[:-1]) and groups[-1] <= groups[0] and groups[0] < 6
+    return len(groups) == 1 or even or groups == (4, 6, 5)
 
 
 def _network(digits: str) -> bool:

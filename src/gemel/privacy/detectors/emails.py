@@ -9,8 +9,10 @@ from gemel.privacy.detectors import DETECTORS, Detector
 from gemel.privacy.view import Span, View
 
 _LOCAL = re.compile(r"[\w.+\-%']*[\w+\-%]\s?$")
+_ENDING = r"(?:com|org|net|edu|gov|info|io|de|uk|vn|es|it|fr|ch|at|us|eu|me|co)"
 _DOMAIN = re.compile(
-    r"\s?[^\W_][\w\-]*(?:\s?[.,]\s?[^\W_][\w\-]*)*?(?:\.|\s\.\s?|\.\s|,)[a-z]{2,12}\b(?:\.[a-z]{2,4}\b)*"
+    r"\s?[^\W_][\w\-]*(?:(?:\s[.,]\s|[.,]{1,2})[^\W_][\w\-]*)*?"
+    rf"(?:[.,]{{1,2}}[a-z]{{2,12}}|\s[.,]\s[a-z]{{2,12}}|[.,]\s{_ENDING})(?![^\W_])(?:\.[a-z]{{2,4}}(?![^\W_]))*"
 )
 _HOST = re.compile(r"@?[^\W_][\w\-]{3,}(?:[.,]+[\w\-]+)*")
 """A host straight after the at, its ending mistyped."""
@@ -19,7 +21,7 @@ _DOT = r"(?:[(\[{<]\s?(?:dot|punkt|punto|chấm)\s?[)\]}>]|\s(?:dot|punkt|punto|
 _HIDDEN = re.compile(
     rf"[^\W_][\w.+\-]*(?:\s(?:dot|punkt|punto|chấm)\s[\w.+\-]+){{0,3}}\s?{_AT}\s?"
     rf"[^\W_][\w\-]*(?:\s?{_DOT}\s?[^\W_][\w\-]*)*?\s?{_DOT}\s?"
-    r"(?:com|org|net|edu|gov|info|io|de|uk|vn|es|it|fr|ch|at|us|eu|me|co)\b(?:\.[a-z]{2}\b)?"
+    rf"{_ENDING}\b(?:\.[a-z]{{2}}\b)?"
 )
 _SPELT = frozenset({"dot", "punkt", "punto", "chấm", "arroba", "chiocciola"})
 _BRACKETED = ("(at)", "[at]", "(ät)")
@@ -36,8 +38,10 @@ class Emails(Detector):
         at = low.find("@")
         while at >= 0:
             local, after = _LOCAL.search(view.before(at, 64)), view.after(at + 1, 190)
-            close = local is not None and len(local.group().rstrip()) == len(local.group()) >= 3
-            domain = _DOMAIN.match(after) or (_HOST.match(after) if close else None)
+            spaced = local is not None and local.group()[-1].isspace()
+            domain = _DOMAIN.match(after) if not spaced or after[:1].isspace() else None
+            if domain is None and local is not None and not spaced and len(local.group()) >= 3:
+                domain = _HOST.match(after)
             if local and domain:
                 start = at - len(local.group().lstrip(".'"))
                 yield Span(start, at + 1 + domain.end(), "email", _plain(low[start : at + 1 + domain.end()]))

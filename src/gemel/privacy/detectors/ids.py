@@ -24,52 +24,14 @@ _CUED = re.compile(
     r"(?:\s*(?:number|nummer|của|mình|tôi|em|nr|no|num|número|numero|số|so|is|ist|es|è|là|la|lautet|:|=|#|\.|-))*\s*"
     r"((?=[a-z0-9\-. ]*\d)[a-z]{0,3}[ ]?[0-9](?:[ .\-]?[a-z0-9]){4,17})(?![a-z0-9])"
 )
-_CUES = frozenset(
-    {
-        "ssn",
-        "social",
-        "itin",
-        "tax",
-        "taxid",
-        "passport",
-        "licence",
-        "license",
-        "identity",
-        "national",
-        "id",
-        "nhs",
-        "ni",
-        "cccd",
-    }
-    | {
-        "insurance",
-        "member",
-        "membership",
-        "dni",
-        "nie",
-        "pasaporte",
-        "seguridad",
-        "carnet",
-        "carta",
-        "passaporto",
-        "patente",
-    }
-    | {
-        "tessera",
-        "codice",
-        "cmnd",
-        "căn",
-        "hộ",
-        "mã",
-        "bằng",
-        "can",
-        "ho",
-        "führerschein",
-        "steuernummer",
-        "versichertennummer",
-    }
-)
-_COMPOUND = ("ausweis", "reisepass", "steuer", "sozialversicherung")
+_CUE_WORDS = """
+ssn social itin tax taxid passport licence license identity national id nhs ni cccd insurance member membership dni
+nie pasaporte seguridad carnet carta passaporto patente tessera codice cmnd căn hộ mã bằng führerschein
+steuernummer versichertennummer ausweis ausweisnummer personalausweis personalausweisnummer reisepass
+reisepassnummer steuer steuerid steueridentifikationsnummer sozialversicherungsnummer sozialversicherungsnr
+"""
+_CUES = frozenset(_CUE_WORDS.split())
+_PREFIX = re.compile(r"[^a-z0-9][a-z]{2} ")
 _LETTERS = "trwagmyfpdxbnjzsqvhlcke"
 _FISCAL = re.compile(
     r"(?<![a-z0-9])[a-z]{6}[0-9lmnp-v]{2}[abcdehlmprst][0-9lmnp-v]{2}[a-z][0-9lmnp-v]{3}[a-z](?![a-z0-9])"
@@ -91,7 +53,7 @@ class Ids(Detector):
         low = view.lower
         if not view.atoms:
             return
-        for at in (*(at for at, _ in view.where(_CUES & view.vocabulary)), *_compounds(low)):
+        for at, _ in view.where(_CUES & view.vocabulary):
             match = _CUED.match(low, at)
             if match:
                 yield Span(match.start(1), match.end(1), "id", re.sub(r"[ .\-]", "", match.group(1)))
@@ -109,27 +71,13 @@ class Ids(Detector):
             first = max(0, start - 6)
             if end - start in (7, 8) and _spanish(low, start, end):
                 yield Span(start - (end - start == 7), end + 1 + (low[end : end + 1] in "- "), "id")
-            elif (end - start == 2 and low[start - 1 : start].strip(" ").isalpha()) or low[
-                start - 2 : start - 1
-            ].isalpha():
+            elif low[start - 1 : start].isalpha() or (end - start == 2 and _PREFIX.fullmatch(low, start - 4, start)):
                 for pattern in (_FISCAL, _INSURANCE):
                     match = pattern.search(low, first, end + 14)
                     if match and (pattern is _INSURANCE or fiscal(match.group())):
                         reached = match.end()
                         yield Span(match.start(), match.end(), "id", match.group().replace(" ", ""))
                         break
-
-
-def _compounds(low: str) -> Iterator[int]:
-    """Where German words such as Personalausweisnummer begin."""
-    for part in _COMPOUND:
-        at = low.find(part)
-        while at >= 0:
-            start = at
-            while start > 0 and low[start - 1].isalpha():
-                start -= 1
-            yield start
-            at = low.find(part, at + 1)
 
 
 def _is_id(view: View, cluster: Cluster) -> bool:

@@ -79,7 +79,7 @@ class Names(Detector):
 
     def _meet(self, word: str) -> bool:
         """Decide once about a word never seen before whether it is a slip of a name."""
-        meant = self._slips.meant(word) if word not in common_words() else ""
+        meant = self._slips.meant(word) if word not in common_words() and word not in generic_words() else ""
         if meant:
             self.table[word] = Entry(self.table[meant].person, False, len(word), SLIP)
             return True
@@ -140,7 +140,7 @@ def _table(people: People) -> dict[str, Entry]:
         table[word] = Entry(owner, word in common_words(), len(word), GIVEN)
     for word, entry in list(table.items()):
         for written, stem in _written(word, first=_is_first(people, word)):
-            if written not in common_words() and written not in table:
+            if written not in common_words() | generic_words() and written not in table:
                 table[written] = Entry(entry.person, entry.common, stem, DERIVED)
     return table
 
@@ -159,7 +159,7 @@ def _written(word: str, *, first: bool) -> Iterator[tuple[str, int]]:
     """(written, characters of the name in it) for the ways in which a word of a name is written."""
     if not _spaced(word):
         return
-    bases = dict.fromkeys([word, *_unaccented(word)])
+    bases = dict.fromkeys([word, *(u for u in _unaccented(word) if len(u) >= 3)])
     if first:
         bases.update(dict.fromkeys(n for b in list(bases) for n in nicknames(b)))
     for base in bases:

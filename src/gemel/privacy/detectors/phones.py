@@ -47,7 +47,11 @@ class Phones(Detector):
             start = cluster.start
             while start > 0 and text[start - 1] in "+(" and cluster.start - start < 2:
                 start -= 1
-            plus = "+" in text[start : cluster.start]
+            plus = (
+                "+" in text[start : cluster.start]
+                and cluster.digits[0] != "0"
+                and not text[start - 1 : start].isalnum()
+            )
             if not plus and not self._plausible(view, cluster):
                 continue
             extension = _EXTENSION.match(view.lower, cluster.end)
@@ -72,11 +76,9 @@ class Phones(Detector):
             return len(cluster.groups) == 3 and "." not in surface and len(digits) == 9
         if digits.startswith("00") and len(digits) >= 10:
             return True
-        if len(set(digits)) < 3 or ("." in surface and surface.count(".") < 2 and len(cluster.groups) == 2):
-            return False
         if len(cluster.groups) == 1:
-            return (digits[0] == "0" and 9 <= len(digits) <= 12) or self._valid(digits)
-        return len(cluster.groups) <= 12 and not _SCORES.search(surface)
+            return len(set(digits)) > 2 and ((digits[0] == "0" and 9 <= len(digits) <= 12) or self._valid(digits))
+        return len(set(digits)) > 2 and _formed(surface, cluster)
 
     def _valid(self, digits: str) -> bool:
         return any(_parse(digits, region) for region in self.setup.section.regions)
@@ -86,6 +88,27 @@ class Phones(Detector):
             if parsed := _parse(number, region):
                 return parsed
         return number
+
+
+def _formed(surface: str, cluster: Cluster) -> bool:
+    """Whether groups of digits look like those of a phone number and not of a version, a table or a score."""
+    groups = cluster.groups
+    if ". " in surface or _SCORES.search(surface):
+        return False
+    even = len(set(groups[:-1])) == 1 and groups[-1] <= groups[0] and len(groups) > 3
+    if even and not _dotted(surface):
+        return True  # digits parted evenly
+    if set(surface) <= set("0123456789.") and (len(groups) < 3 or min(groups) < max(groups) - 2 or _dotted(surface)):
+        return False
+    if cluster.digits[0] != "0" and (groups[0] > 3 or max(groups[:-1]) > 4):
+        return False
+    return len(groups) <= 6 and groups[-1] > 1
+
+
+def _dotted(surface: str) -> bool:
+    """Whether it is the address of a machine, or a version in four parts."""
+    parts = surface.split(".")
+    return len(parts) == 4 and all(len(p) <= 3 and int(p) < 256 for p in parts)
 
 
 @lru_cache(maxsize=65_536)

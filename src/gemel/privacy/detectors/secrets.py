@@ -21,24 +21,11 @@ _PREFIXES = (
     ),
 )
 """Keys that the search for mixed characters would miss or cut."""
-_CUES = frozenset(
-    {
-        "password",
-        "passwd",
-        "passwort",
-        "kennwort",
-        "passphrase",
-        "pwd",
-        "pw",
-        "pin",
-        "pincode",
-        "passcode",
-        "otp",
-        "tan",
-    }
-    | {"code", "mật", "mat", "mã", "contraseña", "contrasena", "clave", "código", "codigo", "codice", "token", "apikey"}
-    | {"api", "secret", "mot", "puk", "cvv", "cvv2", "cvc", "wifi", "wlan", "türcode"}
-)
+_CUE_WORDS = """
+password passwd passwort kennwort passphrase pwd pw pin pincode passcode otp tan code mật mat mã contraseña
+contrasena clave código codigo codice token apikey api secret mot puk cvv cvv2 cvc wifi wlan türcode
+"""
+_CUES = frozenset(_CUE_WORDS.split())
 _CUED = re.compile(
     r"(?:password|passwd|passwort|kennwort|passphrase|pwd|pw|mật khẩu|mat khau|contraseña|contrasena|mot de passe"
     r"|apikey|api key|secret(?: key)?|(?:access |auth |bearer )?token|wifi key|wlan[- ]?schlüssel)"
@@ -48,8 +35,9 @@ _CUED_NUMBER = re.compile(
     r"(?:pin(?: ?code)?|passcode|otp|tan|puk|cvv2?|cvc|(?:tür)?code|mã(?: otp| pin)?"
     r"|código|codigo|codice|clave)\b(?:\s*(?:is|ist|lautet|es|è|là|:|=|-))*\s*(\d[\d ]{2,8}\d)\b"
 )
-_TOKEN = re.compile(r"[A-Za-z0-9+/_=\-]*")
-_TOKEN_BACK = re.compile(r"[A-Za-z0-9+/_=\-]*$")
+_PARTS = re.compile(r"[/_\-+=]")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TOKEN_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_=-")
 
 
 @DETECTORS.register("secrets")
@@ -68,8 +56,11 @@ class Secrets(Detector):
         for at, _ in view.where(_CUES & view.vocabulary):
             for pattern in (_CUED, _CUED_NUMBER):
                 told = pattern.match(view.lower, at)
-                if told and (pattern is _CUED_NUMBER or _unlike_a_word(text[told.start(1) : told.end(1)])):
-                    yield Span(told.start(1), told.end(1), "secret")
+                if not told:
+                    continue
+                value = text[told.start(1) : told.end(1)].rstrip(".,;?)")
+                if pattern is _CUED_NUMBER or (len(value) >= 4 and _unlike_a_word(value)):
+                    yield Span(told.start(1), told.start(1) + len(value), "secret")
         yield from self._tokens(view)
 
     def _tokens(self, view: View) -> Iterator[Span]:
@@ -78,9 +69,12 @@ class Secrets(Detector):
         for start, end in view.atoms:
             if start < reached or end >= len(text) or not (text[end].isalpha() or text[start - 1 : start].isalpha()):
                 continue
-            left = _TOKEN_BACK.search(text, max(0, start - 120), start)
-            right = _TOKEN.match(text, end)
-            first, reached = left.start() if left else start, right.end() if right else end
+            first = start
+            while first > 0 and text[first - 1] in _TOKEN_CHARACTERS:
+                first -= 1
+            reached = end
+            while reached < len(text) and text[reached] in _TOKEN_CHARACTERS:
+                reached += 1
             token = text[first:reached]
             if len(token) >= 20 and _mixed(token) and _entropy(token) >= 3.5:
                 yield Span(first, reached, "secret")
@@ -91,6 +85,11 @@ def _unlike_a_word(value: str) -> bool:
 
 
 def _mixed(token: str) -> bool:
+    """Whether a token mixes its characters as keys do; paths and names of files have short parts."""
+    if "/" in token and len(token) != 40 and not token.endswith("="):
+        token = max(token.split("/"), key=len)
+    if len(max(_PARTS.split(token), key=len)) < 14 and not _UUID.fullmatch(token):
+        return False
     kinds = (any(c.islower() for c in token), any(c.isupper() for c in token), sum(c.isdigit() for c in token) >= 3)
     hexadecimal = len(token) >= 32 and all(c in "0123456789abcdefABCDEF-" for c in token)
     return all(kinds) or hexadecimal

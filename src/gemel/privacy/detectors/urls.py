@@ -14,17 +14,18 @@ _URL = re.compile(r"[^\s\x00<>\"'\[\]{}|\\^`]+")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]{1,14}$")
 _USER = re.compile(r"//[^/@]+@")
 _QUERY = re.compile(
-    r"[?&#;](?:[\w\-]*(?:token|secret|passw|pwd|auth|session|sid|signature|credential|key|invite|code|otp|hash|ticket)"
-    r"|sig|user|uid|id|mail|e-?mail|phone|name|jwt|pw|pass|exp)="
+    r"[?&#;](?:[\w\-]*(?:token|secret|passw|pwd|auth|session|sid|signature|credential|apikey|api_key|invite|otp|ticket)"
+    r"|sig|user|uid|mail|e-?mail|phone|jwt|pw|pass)="
 )
 _PERSONAL = re.compile(
-    r"(?:^|[/.])(?:(?:facebook|fb|instagram|twitter|x|tiktok|linkedin|github|gitlab|vk|snapchat|threads|venmo|paypal|reddit)"
+    r"(?:^|[/.])(?:(?:facebook|fb|instagram|twitter|x|tiktok|linkedin|vk|snapchat|threads|venmo|paypal|reddit)"
     r"\.(?:com|me|net)/(?:in/|@|user/|u/|add/)?[\w.\-@]{2,}|paypal\.me/|t\.me/|wa\.me/|chat\.whatsapp\.com/|m\.me/|discord\.gg/"
     r"|discord(?:app)?\.com/invite/|zoom\.us/[jsw]/|meet\.google\.com/|teams\.microsoft\.com/l/|calendly\.com/|doodle\.com/"
     r"|docs\.google\.com/|drive\.google\.com/|photos\.app\.goo\.gl/|maps\.app\.goo\.gl/|goo\.gl/maps/|google\.[a-z.]+/maps"
     r"|dropbox\.com/s|1drv\.ms/|onedrive\.live\.com/|icloud\.com/|wetransfer\.com/|we\.tl/|splitwise\.com/|signal\.group/)"
 )
-_BLOB = re.compile(r"[/=](?=[\w\-]*[0-9])(?=[\w\-]*[A-Za-z])[\w\-]{20,}")
+_BLOB = re.compile(r"(?<![a-z0-9])(?=(?:[a-z]*[0-9]){3})(?=(?:[0-9]*[a-z]){3})[a-z0-9]{16,}")
+_CODE = re.compile(r"(?:^|[/.])(?:github|gitlab)\.com/[\w.\-]{2,}/?$")
 
 
 @DETECTORS.register("urls")
@@ -54,4 +55,6 @@ class Urls(Detector):
 
 def gives_away(url: str) -> bool:
     """Whether a lower-cased address is more than the name of a public page."""
-    return bool(_USER.search(url) or _QUERY.search(url) or _PERSONAL.search(url) or _BLOB.search(url))
+    return bool(
+        _USER.search(url) or _QUERY.search(url) or _PERSONAL.search(url) or _BLOB.search(url) or _CODE.search(url)
+    )
