@@ -44,6 +44,15 @@ def test_a_document_asks_its_title_and_learns_its_text():
     assert len({e.id for e in made}) == 4
 
 
+def test_a_first_line_that_repeats_the_title_is_not_learned():
+    one = Document(id="d", source="writings", text="# On Liberty\n\nText of it.", title="On liberty")
+    two = Document(id="d", source="writings", text="On Liberty", title="On Liberty")
+    texts = [
+        next(iter(slices(d, 50, split="train", name="A", detect=Languages(("en",))))).turns[1].text for d in (one, two)
+    ]
+    assert texts == ["Text of it.", "On Liberty"]
+
+
 def test_an_essay_asks_its_prompt_under_the_profile_s_traits():
     profile = Profile(
         id="p",

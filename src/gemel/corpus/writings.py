@@ -16,6 +16,7 @@ import regex
 from gemel.corpus.moods import Languages
 from gemel.examples import Example, Role, TraitValue, Turn
 from gemel.records import Document, Profile, stable_id
+from gemel.text import fold
 
 __all__ = ["essays", "slice_text", "slices"]
 
@@ -67,7 +68,7 @@ def slices(
         traits["language"] = language
     asked = (Turn(role=Role.prompt, parts=(document.title,)),) if document.title.strip() else ()
     session = stable_id("document", document.id)
-    for i, text in enumerate(slice_text(document.text, size)):
+    for i, text in enumerate(slice_text(_body(document), size)):
         if not text.strip():
             continue
         yield Example(
@@ -81,6 +82,13 @@ def slices(
             provenance=(document.id,),
             split=split,
         )
+
+
+def _body(document: Document) -> str:
+    """The text without a first line that only repeats the title, which is asked."""
+    first, _, rest = document.text.lstrip().partition("\n")
+    repeated = document.title.strip() and fold(first.lstrip("# ")) == fold(document.title)
+    return rest if repeated and rest.strip() else document.text
 
 
 def essays(profile: Profile, *, split: str, name: str) -> Iterator[Example]:
