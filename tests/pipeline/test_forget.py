@@ -21,6 +21,8 @@ from gemel.people import Consent, Handle, People, Person
 from gemel.pipeline.build import build_dataset
 from gemel.pipeline.forget import forget, set_consent
 from gemel.privacy.consent import decisions
+from gemel.privacy.guard import guard_of
+from gemel.privacy.scrub import Scrubber
 from gemel.privacy.unservable import is_unservable, refuse_unservable
 from gemel.privacy.vault import Vault
 from gemel.records import Document, Message, Reaction, read_records, write_records
@@ -149,7 +151,7 @@ def test_a_person_is_gone_everywhere(workspace: Workspace) -> None:
     assert not any("Anna Schmidt" in (m.sender, *m.recipients, *(r.sender for r in m.reactions)) for m in left)
     for example in read_examples(workspace.dataset() / "train.parquet"):
         assert not any(i.startswith("t-anna") and int(i[-1]) % 2 == 0 for turn in example.turns for i in turn.ids)
-    for name, content in everything(workspace, but=("records", "private/people.json")):
+    for name, content in everything(workspace, but=("private/people.json",)):  # the name alone stays, to be replaced
         assert SAID.encode() not in content, name
         assert b"Anna Schmidt" not in content, name
     assert [r[0] for r in rows(workspace.feedback_path, "SELECT text FROM ratings")] == ["hello"]
@@ -257,6 +259,19 @@ def test_no_text_in_events_errors_and_manifests(workspace: Workspace) -> None:
     assert CANARY not in repr(heard)
     for name, content in everything(workspace, but=("records/whatsapp/whatsapp.parquet", "dataset", "memory")):
         assert CANARY.encode() not in content, name
+
+
+def test_the_guard_of_a_workspace_knows_raw_and_scrubbed_words(workspace: Workspace) -> None:
+    with closing(Vault(workspace.vault_path)) as vault:
+        scrubber = Scrubber(vault, workspace.people())
+        guard = guard_of(workspace, scrubber)
+        assert [f.kind for f in guard.check(SAID)] == ["quote", "name"]
+        assert [f.kind for f in guard.check(scrubber.text(SAID))] == ["quote"]
+        assert guard.check("own words number 3 and 1 of mine") == []
+        assert len(guard_of(workspace, scrubber).quotes) == len(guard.quotes)
+    assert len(list(workspace.private.glob("others-*.u64"))) == 1
+    forget(workspace, "person", "Anna Schmidt")
+    assert not list(workspace.private.glob("others-*.u64"))
 
 
 def test_the_report(workspace: Workspace) -> None:

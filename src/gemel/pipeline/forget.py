@@ -85,7 +85,7 @@ class _Target:
         return self.person is not None and (record.source, record.sender) in self._handles()
 
     def without(self, record: Record) -> Record | None:
-        """The record without the person's reactions and address; None when it goes as a whole."""
+        """The record without the person's reactions, address and name in titles; None when it goes as a whole."""
         if self.holds(record):
             return None
         if self.person is None or not isinstance(record, Message):
@@ -93,9 +93,15 @@ class _Target:
         handles = {h for s, h in self._handles() if s == record.source}
         reactions = tuple(r for r in record.reactions if r.sender not in handles)
         recipients = tuple(r for r in record.recipients if r not in handles)
-        if len(reactions) == len(record.reactions) and len(recipients) == len(record.recipients):
-            return record
-        return replace(record, reactions=reactions, recipients=recipients)
+        title = "" if self.named(record.thread_title) else record.thread_title
+        file = "" if self.named(record.file) else record.file
+        changed = replace(record, reactions=reactions, recipients=recipients, thread_title=title, file=file)
+        return record if changed == record else changed
+
+    def named(self, text: str) -> bool:
+        """Whether a title or the name of a file has the person's name in it."""
+        folded = fold(text)
+        return self.person is not None and any(fold(n) in folded for n in self.person.names if n)
 
     def _handles(self) -> set[tuple[str, str]]:
         return {(h.source, h.id) for h in self.person.handles} if self.person else set()
@@ -173,7 +179,7 @@ def _clear(workspace: Workspace, target: _Target, *, records: bool) -> Forgotten
     if records:
         for file in workspace.record_files():
             if target.kind != "source" or file.parent.name == target.id:
-                counts["records"] += erase_records(file, target.without)
+                counts["records"] += erase_records(file, target.without, target.named)
     emit("forget.done", kind=target.kind, concerned=len(gone), runs=len(runs), **counts)
     return Forgotten(records=len(gone), counts=dict(+counts), runs=runs, current=workspace.current())
 
@@ -200,7 +206,7 @@ def _caches(workspace: Workspace) -> list[Path]:
     """What can be made again and may hold forgotten words."""
     synth = workspace.root / "synth"
     beside = [p for p in synth.iterdir() if p.suffix != ".jsonl"] if synth.exists() else []
-    made = [workspace.root / "cache", workspace.portrait, workspace.card_path, workspace.private / "others.u64"]
+    made = [workspace.root / "cache", workspace.portrait, workspace.card_path, *workspace.private.glob("others-*.u64")]
     return [*beside, *made]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from gemel.examples import read_examples, write_examples
 from gemel.privacy.guard import Quotes
-from gemel.records import Document, Message, Profile, Record, read_records, write_records
+from gemel.records import Document, Message, Profile, Record, read_records, stable_id, write_records
 from gemel.workspace import Manifest, atomic
 
 __all__ = ["erase_examples", "erase_folder", "erase_lines", "erase_passages", "erase_records", "erase_rows"]
@@ -26,8 +26,14 @@ Kept = Callable[[Record], Record | None]
 """What becomes of a record: the same, a changed one, or None."""
 
 
-def erase_records(file: Path, keep: Kept) -> int:
-    """Take records out of a source's Parquet file and correct its manifest."""
+def erase_records(file: Path, keep: Kept, named: Callable[[str], bool] = lambda text: False) -> int:
+    """Take records out of a source's Parquet file and correct its manifest.
+
+    Args:
+        file: records/<source>/<source>.parquet.
+        keep: what becomes of each record.
+        named: whether a text names who is forgotten; such names of files are replaced in the manifest.
+    """
     gone = changed = 0
     kind: type[Record] = _kind(file)
 
@@ -43,11 +49,12 @@ def erase_records(file: Path, keep: Kept) -> int:
     with atomic(file) as path:
         left = write_records(path, kept(), kind)
     manifest = Manifest.read(file.parent)
-    if gone and manifest is not None:
+    if gone + changed and manifest is not None:
         extra = {**manifest.extra, "forgotten": manifest.extra.get("forgotten", 0) + gone}
         if "report" in extra:
             extra["report"] = {**extra["report"], "total": left}
-        replace(manifest, counts={**manifest.counts, "records": left}, extra=extra).write(file.parent)
+        inputs = {stable_id(k) if named(k) else k: v for k, v in manifest.inputs.items()}
+        replace(manifest, inputs=inputs, counts={**manifest.counts, "records": left}, extra=extra).write(file.parent)
     return gone + changed
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gemel.privacy.scrub import Scrubber
+from gemel.records import Message, read_records
 from gemel.text import fold, words
-from gemel.workspace import atomic
+from gemel.workspace import Workspace, atomic, fingerprint, hash_file
 
-__all__ = ["LENGTH", "Finding", "Guard", "Quotes"]
+__all__ = ["LENGTH", "Finding", "Guard", "Quotes", "guard_of"]
 
 LENGTH = 8
 """Words in a row that count as somebody's."""
@@ -88,6 +89,35 @@ def _runs(text: str) -> Iterator[tuple[int, int, int]]:
     for i in range(len(found) - LENGTH + 1):
         digest = blake2b(" ".join(folded[i : i + LENGTH]).encode("utf-8", "replace"), digest_size=8).digest()
         yield int.from_bytes(digest, "little"), spans[i][0], spans[i + LENGTH - 1][1]
+
+
+def guard_of(workspace: Workspace, scrubber: Scrubber) -> Guard:
+    """The guard of a workspace. Its index is kept in private/ and made anew when records or people change."""
+    files = workspace.record_files()
+    made = {f.parent.name: hash_file(f) for f in files}
+    if workspace.people_path.exists():
+        made["people"] = hash_file(workspace.people_path)
+    path = workspace.private / f"others-{fingerprint('others', made, scrubber.section)}.u64"
+    if not path.exists():
+        for old in workspace.private.glob("others-*.u64"):
+            old.unlink()
+        _quotes(files, scrubber).save(path)
+    return Guard(Quotes.load(path), scrubber)
+
+
+def _quotes(files: Iterable[Path], scrubber: Scrubber) -> Quotes:
+    """Of others' messages as typed and as scrubbed: the twin writes pseudonyms where they wrote names."""
+    own: set[int] = set()
+    others: set[int] = set()
+    for file in files:
+        raw, again = read_records(file), read_records(file)
+        for record, clean in zip(raw, scrubber.records(again)):
+            if not isinstance(record, Message):
+                continue
+            person = scrubber.people.by_handle(record.source, record.sender)
+            texts = [record.text, clean.text if isinstance(clean, Message) else ""]
+            (own if person is not None and person.me else others).update(h for t in texts for h, _, _ in _runs(t))
+    return Quotes(others - own)
 
 
 class Guard:

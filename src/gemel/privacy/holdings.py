@@ -5,6 +5,7 @@ Counts, sizes and ids only; no text and, unless asked for, no names.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -154,7 +155,7 @@ def _places(workspace: Workspace) -> Iterator[Place]:
         if path.exists():
             files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
             count, unit = _count(workspace, path)
-            mode = f"{path.stat().st_mode & 0o777:04o}"
+            mode = f"{path.stat().st_mode & 0o777:04o}" if os.name == "posix" else ""
             size = sum(f.stat().st_size for f in files)
             name = path.relative_to(root).as_posix() + ("/" if path.is_dir() else "")
             yield Place(name=name, what=what, raw=raw, bytes=size, count=count, unit=unit, mode=mode)
