@@ -61,6 +61,8 @@ class ImportSection(Section):
     """Largest ratio of unpacked to packed bytes of a member above 1 MiB."""
     fields: dict[str, str] = Field(default_factory=dict)
     """Field map for tables of profiles: column = number, ordinal, category, many, essay or skip."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Columns of a table of messages: time, sender and text, also thread, title, id, me = its column's name."""
 
 
 class PrivacySection(Section):
@@ -174,6 +176,8 @@ class TrainSection(Section):
     """Forward passes per optimiser step (of all processes together)."""
     checkpointing: bool = False
     """Recompute activations to save memory."""
+    shard: bool = False
+    """Split the weights over the processes of torchrun (FSDP2) instead of keeping them whole in each."""
     rehearsal: float = Field(default=0.0, ge=0, lt=1)
     """Share of general text mixed in."""
     style_weight: float = Field(default=1.0, gt=0)

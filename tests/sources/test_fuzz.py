@@ -16,7 +16,7 @@ from gemel.records import Document, Message, ParseError, Profile
 from gemel.sources import SOURCES, LeftOut, Owner, opened
 
 HERE = Path(__file__).parent
-ROUNDS = 40
+ROUNDS = 25
 ITEMS = (Message, Document, Profile, ParseError, LeftOut, Owner)
 TOKENS = [
     *(

@@ -143,8 +143,10 @@ def _joined(people: People, mine: Sequence[Handle]) -> People:
     main = next((p for p in owners if p.me), owners[0])
     handles = dict.fromkeys([h for p in owners for h in p.handles] + list(mine))
     by_id = {(h.source, h.id): h for h in handles}
-    aliases = tuple(dict.fromkeys(a for p in owners for a in (*p.aliases, *p.names) if a != main.name))
-    me = replace(main, me=True, handles=tuple(by_id.values()), aliases=aliases)
+    shown = [h.name for h in by_id.values() if h.name]
+    name = main.name if main.name in shown or not shown else shown[0]  # some exports call the owner just "me"
+    aliases = tuple(dict.fromkeys(a for p in owners for a in (*p.aliases, *p.names) if a != name))
+    me = replace(main, name=name, me=True, handles=tuple(by_id.values()), aliases=aliases)
     gone = {p.id for p in owners} - {main.id}
     rest = [replace(p, me=False) for p in people if p.id not in gone and p.id != main.id]
     return People([me, *rest])

@@ -106,7 +106,7 @@ def _pdf(entry: Entry) -> Iterator[Text]:
         pages = []
         for page in document:
             text_page = page.get_textpage()
-            pages.append(text_page.get_text_bounded().replace("\r\n", "\n").replace("\ufffe", "-"))
+            pages.append(text_page.get_text_bounded().replace("\r\n", "\n"))
             text_page.close()
             page.close()
     finally:
@@ -127,7 +127,8 @@ def _flowing(pages: Sequence[str]) -> str:
             if not _PAGE.match(line) and not (k in (0, len(page) - 1) and edges[_edge(line)] > max(2, len(lines) // 4))
         ]
         kept.append("\n".join(inner))
-    text = _HYPHEN.sub(r"\1", "\n".join(kept))
+    # PDFium marks a hyphen at a line's end with U+0002 or U+FFFE and has joined the word already.
+    text = _HYPHEN.sub(r"\1", re.sub("[\x02\ufffe]\n?", "", "\n".join(kept)))
     references = list(_REFERENCES.finditer(text))
     if references and references[-1].start() > len(text) // 2:
         text = text[: references[-1].start()]

@@ -1,0 +1,3 @@
+window.YTD.account.part0 = [
+ {"account":{"email":"a@example.org","accountId":"111","username":"ana","accountDisplayName":"Ana"}}
+]
