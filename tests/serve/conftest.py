@@ -1,0 +1,50 @@
+"""A server in the test's process, and one on a real port for clients that need one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from gemel.serve.app import create_app
+from gemel.serve.run import Address, _listen
+from tests.twins import twin_config, twin_workspace
+
+
+@pytest.fixture(name="app", scope="module")
+def _app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    root = tmp_path_factory.mktemp("serve")
+    return create_app(twin_workspace(root), twin_config(root))
+
+
+@pytest.fixture(name="token", scope="module")
+def _token(app: FastAPI) -> str:
+    return str(app.state.devices.add("tests", ("chat", "names", "train", "admin"))[1])
+
+
+@pytest.fixture(name="client", scope="module")
+def _client(app: FastAPI, token: str) -> Iterator[TestClient]:
+    with TestClient(app, base_url="http://localhost", headers={"authorization": f"Bearer {token}"}) as client:
+        yield client
+
+
+@pytest.fixture(name="address", scope="module")
+def _address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(base address, token) of a server on a real port."""
+    root = tmp_path_factory.mktemp("live")
+    app = create_app(twin_workspace(root), twin_config(root))
+    token = app.state.devices.add("tests", ("chat", "names"))[1]
+    sock = _listen(Address("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{sock.getsockname()[1]}", token
+    server.should_exit = True
+    thread.join(20)
