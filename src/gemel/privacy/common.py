@@ -1,8 +1,9 @@
 """Words that are no names though people are called so, and words in contact lists that name nobody.
 
 `words/common_en.txt` holds the English words that stand in lower case in at least 85 % of their uses in
-public-domain novels and freely licensed dialogues; `common_names.txt` has, for the other languages, the
-words that are names too; `generic.txt` the words of shown names that name nobody.
+public-domain novels and freely licensed dialogues, `common_vi.txt` Vietnamese syllables of everyday sentences;
+`common_names.txt` has, for the other languages, words that are names too or one slip away from one; `generic.txt`
+the words of shown names that name nobody.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def english_words() -> frozenset[str]:
 @cache
 def common_words() -> frozenset[str]:
     """Lower-cased words of everyday language."""
-    return english_words() | _words("common_names.txt")
+    return english_words() | _words("common_vi.txt") | _words("common_names.txt")
 
 
 @cache
