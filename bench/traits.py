@@ -46,7 +46,7 @@ def grammar_bench(args: argparse.Namespace) -> dict[str, Any]:
     essays = [grammar.write(at, rng) for at in latent]
     made = examples(rows, essays)
     build_data(workspace, made, held=1000)
-    base = build_base(args.out / "base-grammar", essays, vocabulary=512, width=64, layers=2)
+    base = build_base(args.out / "base-grammar", essays, vocabulary=600, width=64, layers=2, across=True)
     missing = float(np.mean([row["income"] == "-1" for row in rows[:-2000]]))
     out: dict[str, Any] = {"missing share of income": missing}
     for mode in ("learned", "random"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def court_turns(path: Path, count: int) -> list[Example]:
                     Turn(role=Role.other, name="Counsel", parts=(before["text"][-200:],)),
                     Turn(role=Role.me, name="me", parts=(turn["text"],), learn=True),
                 )
-                traits = {"speaker": turn["speaker"], "year": float(turn["date"][-4:])}
+                traits = {"speaker": turn["speaker"], "year": float(re.search(r"\b(19|20)\d\d\b", turn["date"])[0])}
                 out.append(Example(id=f"e{len(out)}", kind="chat", turns=turns, session=f"s{len(out)}", traits=traits))
             before = turn
     order = np.random.default_rng(0).permutation(len(out))[:count]

@@ -19,12 +19,18 @@ from gemel.model.template import BEGIN, END, PAD, SPECIAL_TOKENS
 from gemel.workspace import Manifest, Workspace
 
 
-def build_base(folder: Path, essays: Sequence[str], *, vocabulary: int, width: int, layers: int) -> Path:
-    """A small Llama with random weights and a byte-level tokenizer taught on the essays."""
+def build_base(
+    folder: Path, essays: Sequence[str], *, vocabulary: int, width: int, layers: int, across: bool = False
+) -> Path:
+    """A small Llama with random weights and a byte-level tokenizer taught on the essays.
+
+    Args:
+        across: let tokens span words, which suits a grammar of set phrases.
+    """
     if (folder / "model.safetensors").exists():
         return folder
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not across)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(

@@ -72,14 +72,15 @@ def train(dataset: str, run: str | None, use: tuple[str, ...], minutes: float, c
 @click.option("--run", default=None, help="Run to show; default: the one that has traits.")
 @twin_option
 def show(run: str | None, twin: Path) -> None:
-    """List the traits of a run: their kind, what they may be, and their middle."""
+    """List the traits of a run: least, middle and most of the numbers, the levels of the others."""
     from gemel.fields import Scalar
 
     conditioned, _, _ = _load(twin, run)
     rows = []
     for field in conditioned.spec.fields:
         if isinstance(field, Scalar):
-            low, middle, high = (field.show(float(u)) for u in field.grid(3))
+            seen = field.seen
+            low, middle, high = (field.show(seen[i]) for i in (0, len(seen) // 2, -1))
             rows.append((field.name, field.kind, f"{low} … {middle} … {high}"))
         else:
             slots = ", ".join(field.slots[:6]) + (f", … ({len(field.slots)})" if len(field.slots) > 6 else "")
