@@ -27,11 +27,11 @@ def orthogonal(g: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon:
-    """One step for all parameters: Muon where `matrices` says so, AdamW elsewhere."""
+    """One step for all parameters: Muon for matrices, AdamW elsewhere; with `lr` zero AdamW everywhere."""
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter]], *, lr: float, adam_lr: float, decay: float) -> None:
         self.named = dict(named)
-        self.matrices = {n for n, p in self.named.items() if p.ndim == 2 and "embed" not in n}
+        self.matrices = {n for n, p in self.named.items() if lr and p.ndim == 2 and "embed" not in n}
         self.lr, self.adam_lr, self.decay = lr, adam_lr, decay
         self.count = 0
         self.first = {n: torch.zeros_like(p) for n, p in self.named.items()}

@@ -66,7 +66,8 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    clock = saved = time.monotonic()
+    clock, counted = time.monotonic(), seen
+    saved = clock
     while step < steps and not stopped:
         total = 0.0
         for part in batch(data, step, args.batch)[rank::world].split(args.micro):
@@ -80,13 +81,14 @@ def main() -> None:
         step += 1
         seen = start + step * args.batch * LENGTH
         if step % args.log == 0:
-            pace, clock = args.log * args.batch * LENGTH / (time.monotonic() - clock), time.monotonic()
+            pace, clock, counted = (seen - counted) / (time.monotonic() - clock), time.monotonic(), seen
             row = {"step": step, "seen": seen, "loss": total, "norm": norm, "tokens_s": round(pace)}
             say(run, rank, {"event": "step", **row})
         if rank == 0 and (time.monotonic() - saved > args.save_s or step == steps or stopped):
             save(run, model, optimiser, step, seen)
             say(run, rank, {"event": "valid", "step": step, "seen": seen, **validate(model, args.out, manifest)})
-            clock = saved = time.monotonic()
+            clock, counted = time.monotonic(), seen
+            saved = clock
 
 
 def arguments() -> argparse.Namespace:
@@ -98,7 +100,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--mlp", type=int, default=704)
-    parser.add_argument("--lr", type=float, default=0.02, help="Muon's, for matrices")
+    parser.add_argument("--lr", type=float, default=0.02, help="Muon's, for matrices; 0 leaves all to AdamW")
     parser.add_argument("--adam-lr", type=float, default=0.002, help="for embeddings and norms")
     parser.add_argument("--decay", type=float, default=0.01)
     parser.add_argument("--warm", type=int, default=60, help="steps")
