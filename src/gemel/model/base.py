@@ -20,6 +20,7 @@ from gemel.config import ModelSection
 from gemel.errors import DamagedCheckpoint, MissingModel
 from gemel.model.chat import choose_template
 from gemel.model.template import SPECIAL_TOKENS, Template
+from gemel.privacy.unservable import refuse_unservable
 
 __all__ = ["SEEDLING", "Base", "load_base", "load_run", "save_base_file", "seedling_path"]
 
@@ -122,7 +123,9 @@ def load_run(
     Raises:
         MissingModel: when the folder is no run or its base is gone.
         DamagedCheckpoint: when the adapter does not read back.
+        Refused: when something it was trained on was forgotten since.
     """
+    refuse_unservable(folder)
     try:
         said = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
