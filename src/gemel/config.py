@@ -302,7 +302,7 @@ class Config(Section):
 DIAL: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tiny": {
         "train": {"method": "lora", "batch_tokens": 2048, "max_minutes": 2.0},
-        "evaluate": {"replies": 60},
+        "evaluate": {"replies": 60, "systems": ("base", "prompted", "voice", "impostor", "self")},
     },
     "laptop": {},
     "gpu": {

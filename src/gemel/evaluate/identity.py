@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,7 +105,9 @@ def measure_losses(
         advance(len(texts) - len(todo))
         for i in range(0, len(todo), batch):
             group = todo[i : i + batch]
-            found = scorer.likelihoods(
+            # In an empty context nobody listens: a scorer's own progress would stand inside this one.
+            found = Context().run(
+                scorer.likelihoods,
                 [(under(prompt, t.context) if prompt else t.context, t.reply) for t in group],
                 traits=[t.traits for t in group],
             )

@@ -42,7 +42,7 @@ def prompts(name: str, own: Sequence[Pool], *, card: str = "", small: str = "", 
 
 
 def best_prompt(
-    scorer: Scorer, cases: Sequence[Case], candidates: Mapping[str, str], *, journal: Journal, limit: int = 40
+    scorer: Scorer, cases: Sequence[Case], candidates: Mapping[str, str], *, journal: Journal, limit: int = 24
 ) -> tuple[str, dict[str, float]]:
     """The name of the instruction under which the base predicts held-out words best, and all bits per byte.
 

@@ -26,7 +26,7 @@ from gemel.scores import Score, Verdict
 from gemel.track import emit
 from gemel.workspace import Manifest, Workspace, atomic, fingerprint
 
-__all__ = ["compare_runs", "evaluate_run", "load_material", "read_scores"]
+__all__ = ["compare_runs", "embed_of", "evaluate_run", "load_material", "read_scores"]
 
 ANSWERS, LOSSES = "replies.jsonl", "losses.jsonl"
 _OWN = 3000
@@ -77,7 +77,7 @@ def _evaluate(
             config.evaluate,
             answers=answers,
             losses=losses,
-            embed=_embed(config),
+            embed=embed_of(config),
         )
     return write_study(folder, found, run=run, inputs=inputs, wanted=wanted, config=config, tried=tried)
 
@@ -183,7 +183,8 @@ def _choose_prompt(
     return texts[best], tried
 
 
-def _embed(config: Config) -> Embed | None:
+def embed_of(config: Config) -> Embed | None:
+    """The configured embedder; None where it is not installed."""
     from gemel.model.embed import embedder
 
     try:
