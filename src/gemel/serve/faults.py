@@ -52,7 +52,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
 
 def envelope(error: BaseException) -> tuple[int, dict[str, Any]]:
     """HTTP status and body for an error."""
-    if isinstance(error, TooLarge):
+    if isinstance(error, TooLarge) or isinstance(error.__cause__, TooLarge):
         return 413, _body("the request is too large", 413, "too_large")
     if isinstance(error, GemelError):
         code = error.code if isinstance(error, NotFound) else type(error).__name__.lower()
