@@ -241,10 +241,20 @@ BAD: dict[str, tuple[Callable[[Path], Path], type[GemelError], str]] = {
         DamagedExport,
         "result.json",
     ),
-    "HTML download": (
+    "Facebook as HTML": (
         lambda f: write(f / "message_1.html", '<html><head><title>Bo</title></head><div class="_a6-g">'),
         UnknownFormat,
-        "HTML",
+        "Meta's download as HTML",
+    ),
+    "Facebook as old HTML": (
+        lambda f: write(f / "messages.htm", '<html><div class="thread"><div class="message_header">'),
+        UnknownFormat,
+        "Meta's download as HTML",
+    ),
+    "Telegram as HTML": (
+        lambda f: write(f / "messages.html", '<html><title>Exported Data</title><div class="page_wrap">'),
+        UnknownFormat,
+        "Telegram's export as HTML",
     ),
 }
 

@@ -15,6 +15,7 @@ import pytest
 
 from gemel.config import ImportSection
 from gemel.sources import SOURCES, opened
+from gemel.sources._entries import MEDIA
 
 HERE = Path(__file__).parent
 CASES = sorted(p.parent for p in HERE.glob("*/*/input"))
@@ -47,6 +48,7 @@ def read_all(name: str, folder: Path, section: ImportSection) -> list[Any]:
     others = [cls() for other, cls in SOURCES if other != name]
     with opened([folder], section) as entries:
         mine = [e for e in entries if source.claims(e, section)]
+        assert not [e.name for e in mine if e.suffix in MEDIA], "an import would not look at it"
         for entry in mine:
             rivals = [o.name for o in others if (o.rank, o.name) < (source.rank, name) and o.claims(entry, section)]
             assert not rivals, f"{entry.name} would go to {rivals}"

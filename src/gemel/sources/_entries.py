@@ -72,7 +72,6 @@ MEDIA = frozenset(
         "woff",
         "woff2",
         "css",
-        "js",
         "exe",
         "dll",
         "so",

@@ -23,7 +23,7 @@ from gemel.sources._html import plain_text
 from gemel.sources._mailtext import own_words
 
 _FROM = re.compile(rb"From \S.*\d{4}\s*$|From - |From MAILER-DAEMON", re.IGNORECASE)
-_HEADERS = re.compile(rb"\A(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*){2,}", re.MULTILINE)
+_HEADERS = re.compile(rb"\A(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*){1,}", re.MULTILINE)
 _KNOWN = re.compile(
     rb"^(?:Message-ID|From|Received|Return-Path|MIME-Version|Delivered-To|Subject):", re.IGNORECASE | re.MULTILINE
 )

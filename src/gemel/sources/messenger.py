@@ -14,7 +14,9 @@ from gemel.errors import UnknownFormat
 from gemel.sources import SOURCES, Entry, Item, Source
 from gemel.sources._meta import is_encrypted, is_older, is_owner, read_threads
 
-_HTML = re.compile(rb'class="_a6-[gp]|<title>[^<]{1,80}</title>.{0,20000}class="_3-95', re.DOTALL)
+_HTML = re.compile(
+    rb'class="_a6-[gp]|<title>[^<]{1,80}</title>.{0,20000}class="_3-95|class="message_header"', re.DOTALL
+)
 
 
 @SOURCES.register("messenger")

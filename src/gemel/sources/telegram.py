@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gemel.config import ImportSection
+from gemel.errors import UnknownFormat
 from gemel.records import Kind, Message, ParseError, Reaction, stable_id
 from gemel.sources import SOURCES, Entry, Item, Owner, Source
 from gemel.sources._json import JsonStream, array, dictionary, text_of
@@ -52,6 +53,11 @@ class Telegram(Source):
     title = "Telegram"
 
     def claims(self, entry: Entry, section: ImportSection) -> bool:
+        if entry.suffix == "html" and b'class="page_wrap"' in entry.head and b"Exported Data" in entry.head:
+            raise UnknownFormat(
+                f"{entry.name} is Telegram's export as HTML, which lacks ids",
+                hint="Export again in Telegram Desktop with the format JSON, or remove the HTML files.",
+            )
         if entry.suffix != "json":
             return False
         head = entry.head_text
