@@ -20,9 +20,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from gemel.errors import DamagedCheckpoint, ResourceError
 from gemel.track import emit
+from gemel.train.crew import split_like, whole
 from gemel.workspace import atomic_folder, hash_file
 
 __all__ = ["Progress", "latest", "load_weights", "save", "save_weights"]
@@ -52,13 +54,21 @@ class Progress:
     """(step, validation loss, bits per byte) of every evaluation."""
 
 
-def save(folder: Path, progress: Progress, weights: Mapping[str, Tensor], optimizer: Any) -> None:
+def save(
+    folder: Path, progress: Progress, weights: Mapping[str, Tensor], optimizer: Any, *, write: bool = True
+) -> None:
     """Write a checkpoint into `folder`/<step>; older ones than the last two go.
+
+    Under several processes all of them call this, and the one with `write` writes.
 
     Raises:
         ResourceError: when the disk is full; earlier checkpoints stay as they are.
     """
+    weights = whole(dict(weights))
     tensors, rest = _flatten(optimizer)
+    tensors = whole(tensors)
+    if not write:
+        return
     place = folder / f"{progress.step:08d}"
     need_room(folder, [*weights.values(), *tensors.values()])
     try:
@@ -101,7 +111,7 @@ def latest(folder: Path, optimizer: Any) -> tuple[Progress, dict[str, Tensor]] |
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write weights as one safetensors file, which replaces the old one when it is whole.
+    """Write whole weights as one safetensors file, which replaces the old one when it is whole.
 
     Raises:
         ResourceError: when the disk is full.
@@ -186,8 +196,10 @@ def _restore(optimizer: Any, tensors: Mapping[str, Tensor], rest: Mapping[str, A
     for key, value in {**tensors, **rest}.items():
         index, _, name = key.partition(".")
         parameter = parameters[int(index)]
-        # A fused step counter lives where the parameter does, too.
-        optimizer.state[parameter][name] = value.to(parameter.device) if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor):
+            split = isinstance(parameter, DTensor) and value.shape == parameter.shape
+            value = split_like(parameter, value) if split else value.to(parameter.device)
+        optimizer.state[parameter][name] = value
 
 
 def _parameters(optimizer: Any) -> list[Tensor]:
@@ -203,7 +215,7 @@ def fill(parameters: Mapping[str, torch.nn.Parameter], weights: Mapping[str, Ten
     try:
         with torch.no_grad():
             for name, parameter in parameters.items():
-                parameter.copy_(weights[name])
+                parameter.copy_(split_like(parameter, weights[name]))
     except (KeyError, RuntimeError) as error:
         raise DamagedCheckpoint(
             "the checkpoint belongs to another model or method", hint="Delete the unfinished run and train again."

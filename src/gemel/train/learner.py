@@ -24,9 +24,9 @@ from gemel.track import emit
 from gemel.train import checkpoint
 from gemel.train.batches import spread
 from gemel.train.checkpoint import Progress
-from gemel.train.crew import Crew
+from gemel.train.crew import Crew, whole
 from gemel.train.machine import is_memory_error
-from gemel.train.methods import prepare
+from gemel.train.methods import prepare, trainable
 from gemel.train.optimizer import build
 
 __all__ = ["Condition", "Held", "Learner"]
@@ -79,6 +79,10 @@ class Learner:
         self.size = base.parameters
         self.parameters = prepare(base, section)
         self.trained = sum(p.numel() for p in self.parameters.values())
+        self.sharded = section.shard and self.crew.world > 1
+        if self.sharded:
+            self.crew.shard(base.model)
+            self.parameters = trainable(base.model)
         self.optimizer: Any = build(self.parameters.values(), section)
         self.at = Progress()
         self._style = style_weights(base, section)
@@ -107,7 +111,7 @@ class Learner:
             group["lr"] = lr
         value = float(self.crew.sum(self._gradients(micro)))
         self.crew.sum_gradients(self.parameters.values())
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.section.clip))
+        norm = self.crew.clip(self.parameters.values(), self.section.clip)
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise Diverged(
                 f"the loss stopped being a number at step {self.at.step + 1}",
@@ -122,22 +126,26 @@ class Learner:
         model, at = self.base.model, self.at
         model.eval()
         with torch.no_grad():
-            nats = torch.tensor([float(self.losses(row).sum()) for row in self.crew.mine(held.rows)]).sum()
+            rows = self.crew.mine(held.rows, even=self.sharded)
+            nats = torch.tensor([float(self.losses(row).sum()) * counts for row, counts in rows]).sum()
         model.train()
         loss, bits = held.mean(float(self.crew.sum(nats)))
         at.curve.append((at.step, loss, bits))
         emit("train.valid", step=at.step, loss=round(loss, 6), bits_per_byte=round(bits, 6))
         if loss < at.best:
             at.best, at.best_step, at.waited = loss, at.step, 0
+            weights = whole(dict(self.parameters))
             if self.crew.leads:
-                checkpoint.save_weights(self.folder / BEST, self.parameters)
+                checkpoint.save_weights(self.folder / BEST, weights)
+            self.crew.wait()
         else:
             at.waited += 1
 
     def keep(self) -> None:
         """Write a checkpoint."""
-        if self.crew.leads:
-            checkpoint.save(self.folder / CHECKPOINTS, self.at, self.parameters, self.optimizer)
+        leads = self.crew.leads
+        checkpoint.save(self.folder / CHECKPOINTS, self.at, self.parameters, self.optimizer, write=leads)
+        if leads:
             emit("train.checkpoint", step=self.at.step)
 
     def resume(self) -> None:
@@ -153,6 +161,8 @@ class Learner:
             checkpoint.fill(self.parameters, checkpoint.load_weights(self.folder / BEST))
         if self.section.checkpointing:
             self.base.model.gradient_checkpointing_disable()
+        if self.sharded:
+            self.crew.unshard(self.base.model)
         self.base.model.eval()
 
     def _gradients(self, micro: Sequence[Sequence[Piece]]) -> Tensor:
@@ -163,9 +173,9 @@ class Learner:
             try:
                 self.optimizer.zero_grad(set_to_none=True)
                 total = torch.zeros((), device=self.base.device)
-                for pieces in self.crew.mine(list(micro)):
+                for pieces, counts in self.crew.mine(list(micro), even=self.sharded):
                     for row in rows_of(pieces, limit):
-                        loss = self.losses(row).sum() / weight
+                        loss = self.losses(row).sum() * (counts / weight)
                         loss.backward()
                         total += loss.detach()
                 return total
