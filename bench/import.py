@@ -36,10 +36,14 @@ print(json.dumps({{**done, "mb": kib / 1024}}))
 """
 
 GEMEL = (
-    "from pathlib import Path\nfrom gemel.config import parse\nfrom gemel.pipeline.imports import import_paths\n"
-    "from gemel.workspace import Workspace\nimport pyarrow.parquet, pyarrow.compute, numpy, lingua",
-    "r = import_paths(Workspace(Path({out!r})), [Path({path!r})], parse({{'import': {{'me': {me!r}}}}}))\n"
-    "n = r.sources[0].kept\nassert r.adds_up",
+    (
+        "from pathlib import Path\nfrom gemel.config import parse\nfrom gemel.pipeline.imports import import_paths\n"
+        "from gemel.workspace import Workspace\nimport pyarrow.parquet, pyarrow.compute, numpy, lingua"
+    ),
+    (
+        "r = import_paths(Workspace(Path({out!r})), [Path({path!r})], parse({{'import': {{'me': {me!r}}}}}))\n"
+        "n = r.sources[0].kept\nassert r.adds_up"
+    ),
 )
 WHATSTK = (
     "import pandas\nfrom whatstk import df_from_whatsapp",
