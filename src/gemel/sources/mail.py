@@ -49,6 +49,8 @@ class MailSource(Source):
         head = entry.head
         if entry.suffix in ("mbox", "mbx", "") and _FROM.match(head.partition(b"\n")[0]):
             return True
+        if _FROM.match(head):  # some programs leave the mbox's line above a single mail
+            head = head.partition(b"\n")[2]
         mail = entry.suffix in ("eml", "emlx") or _MAILDIR.search(entry.name) is not None
         return mail and _HEADERS.match(head.replace(b"\r\n", b"\n")) is not None and _KNOWN.search(head) is not None
 
