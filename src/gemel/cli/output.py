@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from gemel.track import Event, listening
+from gemel.track import Event, Value, listening
 
 __all__ = ["human", "show_progress", "table", "twin_option"]
+
+QUIET = 10.0
+"""Seconds between lines of one task where there is no terminal."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,37 +35,37 @@ def twin_option(command: F) -> F:
 
 @contextmanager
 def show_progress() -> Iterator[None]:
-    """Draw `progress` events: one moving line on a terminal, a line every 10 s elsewhere."""
+    """Draw `progress` events: one moving line on a terminal, a line now and then elsewhere."""
     terminal = sys.stderr.isatty()
-    last: dict[str, float] = {}
+    told: dict[str, float] = {}
 
     def draw(event: Event) -> None:
         if event.name != "progress":
             return
-        f = event.fields
-        task, done, total = str(f["task"]), int(f["done"] or 0), f["total"]
-        seconds, finished = float(f["seconds"] or 0), bool(f["finished"])
+        task, seconds, finished = (event.fields[k] for k in ("task", "seconds", "finished"))
         now = time.monotonic()
-        first = task not in last
-        if not finished and (terminal is False) and (first or now - last[task] < 10):
-            last.setdefault(task, now)
-            return
-        if finished and not terminal and seconds < 2:
-            return
-        last[task] = now
-        rate = done / seconds if seconds > 0 else 0.0
-        text = f"  {task}: {done:,}" + (f" of {int(total):,}" if total else "") + (f" {f['unit']}" if f["unit"] else "")
-        if rate and not finished and total:
-            text += f", about {human((int(total) - done) / rate)} left"
-        if finished:
-            text += f" in {human(seconds)}"
+        since = now - told.setdefault(str(task), now)
         if terminal:
-            click.echo("\r\x1b[2K" + text, nl=finished, err=True)
-        else:
-            click.echo(text, err=True)
+            click.echo("\r\x1b[2K" + _line(event.fields), nl=bool(finished), err=True)
+        elif (finished and float(seconds or 0) >= QUIET) or (not finished and since >= QUIET):
+            click.echo(_line(event.fields), err=True)
+            told[str(task)] = now
+        if finished:
+            told.pop(str(task), None)
 
     with listening(draw):
         yield
+
+
+def _line(fields: Mapping[str, Value]) -> str:
+    done, total, seconds = int(fields["done"] or 0), int(fields["total"] or 0), float(fields["seconds"] or 0)
+    text = f"  {fields['task']}: {done:,}" + (f" of {total:,}" if total else "")
+    text += f" {fields['unit']}" if fields["unit"] else ""
+    if fields["finished"]:
+        return f"{text} in {human(seconds)}"
+    if total and done and seconds:
+        text += f", about {human((total - done) * seconds / done)} left"
+    return text
 
 
 def human(seconds: float) -> str:

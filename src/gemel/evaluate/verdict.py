@@ -97,7 +97,9 @@ def _sentence(level: str, found: Mapping[str, Score], name: str, rival: str) -> 
     elif gain and gain.refused:
         parts.append(": whether it is this person rather than the subject could not be measured")
     wording = found.get("trigrams")
-    if wording and wording.relative is not None:
+    if wording and wording.relative is not None and wording.relative < 0:
+        parts.append(f"; its wording is no nearer to {name}'s than the floor is")
+    elif wording and wording.relative is not None:
         parts.append(f"; its wording stands {wording.relative:.0%} of the way from the floor to {name} themself")
     told = found.get("c2st")
     if told and told.value is not None:

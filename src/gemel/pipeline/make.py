@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gemel.config import Config, to_toml
-from gemel.errors import GemelError, MissingExtra, TooLittle
+from gemel.errors import GemelError, MissingExtra, PersonUnknown, TooLittle
 from gemel.workspace import Workspace, atomic
 
 __all__ = ["Done", "make"]
@@ -36,6 +36,7 @@ class Done:
 
 
 Action = Callable[[Workspace, Config], str]
+Ask = Callable[[PersonUnknown], str]
 
 
 def make(
@@ -43,6 +44,7 @@ def make(
     paths: Sequence[Path],
     *,
     overrides: Mapping[str, Any] | None = None,
+    ask: Ask | None = None,
     before: Callable[[str], None] = lambda stage: None,
     after: Callable[[Done], None] = lambda done: None,
 ) -> list[Done]:
@@ -52,6 +54,7 @@ def make(
         workspace: where the twin lives.
         paths: exports and writings; none: what was imported before.
         overrides: configuration that wins over gemel.toml; becomes gemel.toml where there is none.
+        ask: called when no export tells who the owner is.
         before: told the name of a stage that begins.
         after: told what became of it.
 
@@ -64,7 +67,7 @@ def make(
         with atomic(workspace.config_path) as path:
             path.write_text(to_toml(overrides), encoding="utf-8")
     stages: list[tuple[str, Action]] = [
-        ("import", lambda w, c: _import(w, c, paths)),
+        ("import", lambda w, c: _import(w, c, paths, ask)),
         ("portrait", _portrait),
         ("build", _build),
         ("remember", _remember),
@@ -98,10 +101,15 @@ def _reason(error: GemelError) -> str:
     return f"{error.message}. {error.hint}" if error.hint else error.message
 
 
-def _import(workspace: Workspace, config: Config, paths: Sequence[Path]) -> str:
+def _import(workspace: Workspace, config: Config, paths: Sequence[Path], ask: Ask | None) -> str:
     from gemel.pipeline.imports import import_paths
 
-    return import_paths(workspace, paths, config).summary()
+    report = import_paths(workspace, paths, config, ask=ask)
+    kept = sum(s.kept for s in report.sources)
+    known = sum(s.duplicates for s in report.sources)
+    out = sum(sum(s.left_out.values()) + sum(s.errors.values()) for s in report.sources)
+    me = f"; you are {report.me}" if report.me else ""
+    return f"{kept:,} new, {known:,} known before, {out:,} left out or not understood{me}"
 
 
 def _portrait(workspace: Workspace, config: Config) -> str:
@@ -118,9 +126,12 @@ def _build(workspace: Workspace, config: Config) -> str:
 
 
 def _remember(workspace: Workspace, config: Config) -> str:
-    from gemel.pipeline.remember import remember
+    from gemel.model.twin import prepare
 
-    return remember(workspace, config)
+    parts = prepare(workspace, config)
+    summary = f"{len(parts.memory):,} turns remembered"
+    parts.memory.close()
+    return summary
 
 
 def _train(workspace: Workspace, config: Config) -> str:
@@ -130,9 +141,11 @@ def _train(workspace: Workspace, config: Config) -> str:
         manifest = train_voice(workspace, config)
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "torch", extra="train") from error
-    best = manifest.extra.get("best_valid_loss")
-    steps = manifest.counts.get("steps", 0)
-    return f"{steps:,} steps" + (f", held-out loss {best:.3f}" if isinstance(best, float) else "")
+    found = manifest.extra
+    return (
+        f"{found['steps']:,} steps in {found['seconds']:.0f} s; held-out text from "
+        f"{found['bits_before']:.2f} to {found['bits']:.2f} bits per byte"
+    )
 
 
 def _evaluate(workspace: Workspace, config: Config) -> str:
