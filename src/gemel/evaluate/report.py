@@ -58,7 +58,9 @@ def html_report(study: Study, *, run: str, notes: Mapping[str, str] | None = Non
         Section("Between floor and person", _relative(study), _RELATIVE_NOTE),
         Section("Prediction", _prediction(scores), WHAT["bits_per_byte"]),
         Section("Examples", _examples(study), "Held-out replies, not chosen for their quality: evenly taken."),
+        Section("Why it sounds like that", _whys(study), _WHY_NOTE),
         Section("Lengths", _lengths(study)),
+        Section("Would more data help?", _curve(study), _CURVE_NOTE),
         Section("By contact, register and language", _groups(scores, study.primary)),
         Section("Every system, every metric", [_systems(study)], "“–” is a figure that the data cannot support."),
         Section("Every number", [_numbers(scores, study.primary)], f"All figures of {study.primary or 'the twin'}."),
@@ -76,6 +78,34 @@ _RELATIVE_NOTE = (
     "S* = (twin − floor) ÷ (person − floor): 0 is the better of the best-prompted base and another person, 1 the "
     "person's own text from other sessions. Refused where these two cannot be told apart."
 )
+
+
+_WHY_NOTE = (
+    "Words of the voice's replies by log2 p(twin) − log2 p(base): what was learned from the person is positive. "
+    "It explains the model, not the person."
+)
+_CURVE_NOTE = (
+    "Identity gain of a model of letters on the held-out replies, against the characters of the person that it "
+    "learned. If it still rises at the right, more data would help; the voice's own curve lies elsewhere."
+)
+
+
+def _whys(study: Study) -> list[str]:
+    out = []
+    for found in study.whys.values():
+        words = sorted(found.words, key=lambda w: -abs(w.bits))[:10]
+        if words:
+            text = trim(" ".join(w.text.strip() for w in found.words), 30)
+            chart = bars([(w.text.strip(), w.bits) for w in words], form=lambda v: f"{v:+.1f} bits")
+            out.append(figure(chart, text, note=f"{found.total:+.1f} bits in all"))
+    return out
+
+
+def _curve(study: Study) -> list[str]:
+    if not study.curve:
+        return [paragraph(f"Refused: {study.curve_refused}.")] if study.curve_refused else []
+    rows = [Interval(f"{p.characters:,} characters", p.value, p.low, p.high, 0.0) for p in study.curve]
+    return [figure(dots(rows), "Identity gain, bits per byte", wide=True)]
 
 
 def _look(study: Study) -> list[str]:

@@ -7,24 +7,31 @@ a stopped evaluation goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import dataclass, field, replace
 
 from gemel.config import EvaluateSection
 from gemel.errors import TooLittle
 from gemel.evaluate.answers import MATCHED, Answer, ask, borrow, borrow_near
 from gemel.evaluate.cases import Case, CaseSet, Pool, cases_of, impostors_of
+from gemel.evaluate.curve import Point, learning_curve
 from gemel.evaluate.journal import Journal
 from gemel.evaluate.leak import leak_scores
 from gemel.evaluate.likelihoods import Scorers, score_likelihoods
 from gemel.evaluate.likeness import Board, measure, primary_of, with_holm
-from gemel.evaluate.sample import Embed, Shared
+from gemel.evaluate.sample import Embed, Shared, trim
 from gemel.evaluate.speed import speed_scores
 from gemel.evaluate.verdict import judge
+from gemel.evaluate.why import Why, why
 from gemel.examples import Example
 from gemel.scores import Score, Verdict
 from gemel.speaker import Speaker
 
 __all__ = ["Material", "Study", "study"]
+
+
+EXPLAINED = 4
+"""Replies that the report explains word by word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,11 @@ class Study:
     """The system that the verdict is about."""
     rival: str = ""
     """Who the foreign replies are from."""
+    curve: tuple[Point, ...] = ()
+    """Identity gain of a character model against the amount of text."""
+    curve_refused: str = ""
+    whys: Mapping[str, Why] = field(default_factory=dict)
+    """Case → its reply by the voice, explained; a few."""
 
 
 def study(
@@ -117,6 +129,7 @@ def study(
     scorer_only = scorers is not None and scorers.twin is not None
     primary = "voice" if scorer_only else primary_of(board.systems)
     rival = _rival(material)
+    curve, curve_refused = _curve(found.cases, others, material.learned, section)
     verdict = judge(scores, primary, name=material.name, counts=found.counts, sessions=sessions, rival=rival)
     return Study(
         name=material.name,
@@ -127,7 +140,32 @@ def study(
         board=board,
         primary=primary,
         rival=rival,
+        curve=curve,
+        curve_refused=curve_refused,
+        whys=_explain(found.cases, table, scorers),
     )
+
+
+def _curve(
+    cases: Sequence[Case], others: Sequence[Pool], learned: Sequence[str], section: EvaluateSection
+) -> tuple[tuple[Point, ...], str]:
+    try:
+        return tuple(learning_curve(cases, others, learned, seed=section.seed)), ""
+    except TooLittle as error:
+        return (), error.message
+
+
+def _explain(cases: Sequence[Case], table: Mapping[str, Sequence[Answer]], scorers: Scorers | None) -> dict[str, Why]:
+    """A few of the voice's replies, evenly taken, word by word."""
+    if scorers is None or scorers.twin is None or "voice" not in table:
+        return {}
+    out: dict[str, Why] = {}
+    for i in range(0, len(cases), max(1, len(cases) // EXPLAINED)):
+        parts = tuple(trim(p, 40) for p in table["voice"][i].parts)
+        reply = replace(cases[i].truth, parts=parts, ids=())
+        if reply.text.strip() and len(out) < EXPLAINED:
+            out[cases[i].id] = Context().run(why, scorers.twin, scorers.base, cases[i].context, reply)
+    return out
 
 
 def _pools(cases: Sequence[Case]) -> list[Pool]:

@@ -67,7 +67,9 @@ def _evaluate(
 ) -> Manifest:
     folder.mkdir(parents=True, exist_ok=True)
     material = load_material(workspace, config, dataset)
-    answers, losses = Journal(folder / ANSWERS, wanted), Journal(folder / LOSSES, wanted)
+    # Other metrics or more replies need no new answers to what was answered already.
+    kept = fingerprint("answers", inputs, config.model, seed=config.evaluate.seed)
+    answers, losses = Journal(folder / ANSWERS, kept), Journal(folder / LOSSES, kept)
     with contenders(workspace, config, run, material.name, dataset) as who:
         prompt, tried = _choose_prompt(workspace, config, dataset, material, who, losses)
         found = study(

@@ -17,7 +17,7 @@ from gemel.corpus.page import Interval, Section, dots, figure, page, paragraph, 
 from gemel.errors import TooLittle
 from gemel.evaluate.bench.contamination import Contamination
 from gemel.evaluate.bench.files import ASPECTS, Judgment, Question
-from gemel.evaluate.bench.strength import Strengths, comparisons, fit_with_intervals
+from gemel.evaluate.bench.strength import Strengths, comparisons, fit, fit_with_intervals
 from gemel.evaluate.statistics import bootstrap, draws, ratio_of, relative, wilson
 
 __all__ = ["FULL", "Result", "Share", "combine", "result"]
@@ -116,10 +116,7 @@ def _strength_table(fitted: Strengths, raw: Strengths) -> str:
 
 
 def combine(judgments: Sequence[Judgment], aspect: str) -> dict[tuple[str, str], dict[str, list[float]]]:
-    """(system, against) → question → one value per judge: 1 won in both orders, 0 lost in both, ½ else.
-
-    A negative zero marks nothing: disagreement between orders is told by `0.5` beside an unequal pair, see `_share`.
-    """
+    """(system, against) → question → one value per judge: 1 won in both orders, 0 lost in both, ½ else."""
     votes: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
     for j in judgments:
         ranked = j.ranking.get(aspect, ())
@@ -179,7 +176,7 @@ def result(
             systems = {s for r in rows for s in r.shown}
             reference = "null" if "null" in systems else min(systems)
             fitted[aspect] = fit_with_intervals(rows, reference=reference, resamples=resamples, seed=seed)
-            raw[aspect] = fit_with_intervals(rows, reference=reference, length=False, resamples=resamples, seed=seed)
+            raw[aspect] = fit(rows, reference=reference, length=False)
     gates = _gates(shares, found, len(asked))
     score, refused = _score(judgments, exploratory, seed)
     if any("must lose" in g for g in gates):

@@ -1,0 +1,189 @@
+"""Benchmarks of likeness: a matrix over real speakers, and the time that many replies take.
+
+    python bench/likeness.py justices DATA.jsonl.gz --minutes 4    # each twin on its own and on others' held-out turns
+    python bench/likeness.py speed TWIN --replies 1000              # every metric of an already trained twin
+
+DATA has one turn a line: hearing, n, speaker, text. The corpus of Supreme Court arguments (CC BY-NC) has this
+form; none of it is in this repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gemel.config import parse
+from gemel.evaluate.cases import Case, cases_of
+from gemel.evaluate.identity import Losses, measure_losses, text_of
+from gemel.evaluate.journal import Journal
+from gemel.evaluate.statistics import bootstrap, draws, ratio_of, sign_flip, sums
+from gemel.examples import Example, Role, Turn, write_examples
+from gemel.model.base import load_base, load_run
+from gemel.model.likelihood import LocalScorer
+from gemel.pipeline.evaluate import evaluate_run
+from gemel.pipeline.train import train_voice
+from gemel.workspace import Manifest, Workspace
+
+JUSTICES = ("Antonin Scalia", "Stephen G. Breyer", "Ruth Bader Ginsburg")
+TURNS = 12
+
+
+def hearings(path: Path) -> dict[str, list[dict[str, object]]]:
+    """Hearing → turns in order, hearings in the order of the file."""
+    out: dict[str, list[dict[str, object]]] = defaultdict(list)
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            if row["speaker"] and row["text"].strip():
+                out[row["hearing"]].append(row)
+    return out
+
+
+def sessions(rows: Mapping[str, Sequence[Mapping[str, object]]], who: str) -> Iterator[Example]:
+    """Every hearing in which somebody speaks, cut into pieces of a dozen turns; only their turns are learned."""
+    for hearing, turns in rows.items():
+        made = [
+            Turn(
+                role=Role.me if r["speaker"] == who else Role.other,
+                parts=(str(r["text"]),),
+                name=str(r["speaker"]),
+                learn=r["speaker"] == who,
+            )
+            for r in turns
+        ]
+        for i in range(0, len(made), TURNS):
+            piece = tuple(made[i : i + TURNS])
+            if any(t.learn for t in piece):
+                yield Example(
+                    id=f"{hearing}-{i}", kind="chat", turns=piece, session=hearing, thread=hearing, group=True
+                )
+
+
+def split(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """80/10/10 by hearing, in order of time."""
+    names = list(dict.fromkeys(e.session for e in examples))
+    borders = {
+        n: "train" if i < 0.8 * len(names) else "valid" if i < 0.9 * len(names) else "test" for i, n in enumerate(names)
+    }
+    out: dict[str, list[Example]] = defaultdict(list)
+    for e in examples:
+        out[borders[e.session]].append(e.with_split(borders[e.session]))
+    return out
+
+
+def justices(path: Path, folder: Path, minutes: float, replies: int) -> None:
+    """Train a twin of each justice and lay gain over the base on everybody's held-out turns in a matrix."""
+    rows = hearings(path)
+    config = parse({"train": {"max_minutes": minutes, "evaluate_every": 200}, "model": {"base": "seedling"}})
+    base = LocalScorer(load_base(config.model))
+    test: dict[str, tuple[Case, ...]] = {}
+    workspaces = {}
+    for who in JUSTICES:
+        parts = split(list(sessions(rows, who)))
+        learned = [t.text for e in parts["train"] for t in e.learned]
+        test[who] = cases_of(parts["test"], learned, limit=replies).cases
+        workspaces[who] = _prepare(folder / who.replace(" ", "-"), parts, who)
+    for who in JUSTICES:
+        start = time.perf_counter()
+        made = train_voice(workspaces[who], config)
+        seconds = time.perf_counter() - start
+        twin = LocalScorer(load_run(workspaces[who].run(str(made.extra["run"])), config.model))
+        print(f"\ntwin of {who}: {made.counts.get('steps')} steps, {seconds:.0f} s")
+        own = None
+        for other in JUSTICES:
+            # Everybody's turns are scored as if the twin's person had said them.
+            cases = [replace(c, truth=replace(c.truth, name=who)) for c in test[other]]
+            gains = _gains(base, twin, cases)
+            own = gains if other == who else own
+            value, low, high = _interval(gains)
+            print(f"  gain on {other:<22} {value:+.4f} bits/byte ({low:+.4f} to {high:+.4f}), {len(cases)} turns")
+        for other in JUSTICES:
+            if other != who and own is not None:
+                cases = [replace(c, truth=replace(c.truth, name=who)) for c in test[other]]
+                _difference(own, _gains(base, twin, cases), other)
+
+
+def _prepare(root: Path, parts: Mapping[str, Sequence[Example]], who: str) -> Workspace:
+    workspace = Workspace(root)
+    workspace.prepare()
+    folder = workspace.dataset()
+    if Manifest.read(folder) is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        counts = {s: write_examples(folder / f"{s}.parquet", examples) for s, examples in parts.items()}
+        Manifest(stage="build", fingerprint=f"{who} {counts}", counts=counts, extra={"me": who}).write(folder)
+    return workspace
+
+
+Gains = dict[str, tuple[float, float]]
+"""Session → bits gained over the base, bytes."""
+
+
+def _gains(base: LocalScorer, twin: LocalScorer, cases: Sequence[Case]) -> Gains:
+    texts = [text_of(c) for c in cases]
+    one, two = (measure_losses(s, str(i), texts, journal=Journal(None)) for i, s in enumerate((base, twin)))
+    return _by_session(cases, one, two)
+
+
+def _by_session(cases: Sequence[Case], one: Losses, two: Losses) -> Gains:
+    out: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for case, gained, size in zip(cases, one.bits - two.bits, one.bytes):
+        out[case.session][0] += float(gained)
+        out[case.session][1] += float(size)
+    return {k: (a, b) for k, (a, b) in out.items()}
+
+
+def _interval(gains: Gains) -> tuple[float, float, float]:
+    values = np.array(list(gains.values()))
+    index = np.arange(len(values))
+    statistic = ratio_of(sums(values[:, 0], index, len(values)), sums(values[:, 1], index, len(values)))
+    found = bootstrap(statistic, draws(len(values)))
+    return found.value, found.low, found.high
+
+
+def _difference(own: Gains, far: Gains, other: str) -> None:
+    shared = sorted(set(own) & set(far))
+    gaps = np.array([own[s][0] / own[s][1] - far[s][0] / far[s][1] for s in shared])
+    total = _interval(own)[0] - _interval(far)[0]
+    print(
+        f"  identity gain against {other:<22} {total:+.4f} bits/byte, p = {sign_flip(gaps):.4f}, {len(shared)} hearings"
+    )
+
+
+def speed(twin: Path, replies: int) -> None:
+    """Evaluate a trained twin and say how long it took."""
+    workspace = Workspace(twin)
+    systems = ("base", "prompted", "voice", "impostor", "self")
+    config = workspace.config({"evaluate": {"replies": replies, "systems": systems}})
+    start = time.perf_counter()
+    manifest = evaluate_run(workspace, config)
+    print(f"{manifest.counts['kept']} replies, {time.perf_counter() - start:.0f} s")
+    print(manifest.extra["verdict"])
+
+
+def main() -> None:
+    """Choose by the first argument."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["justices", "speed"])
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--minutes", type=float, default=4.0, help="training time of each twin")
+    parser.add_argument("--replies", type=int, default=300)
+    parser.add_argument("--folder", type=Path, default=None, help="where the twins are kept")
+    given = parser.parse_args()
+    if given.what == "speed":
+        speed(given.path, given.replies)
+    else:
+        folder = given.folder or Path(tempfile.mkdtemp(prefix="gemel-justices-"))
+        justices(given.path, folder, given.minutes, given.replies)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""A voice of a tiny base is trained and measured; the same command again does nothing; an audit runs through."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tiny import tiny_folder
+
+from gemel.cli import root
+from gemel.config import parse
+from gemel.errors import MissingStage
+from gemel.examples import Example, Role, Turn, write_examples
+from gemel.pipeline.audit import audit_run
+from gemel.pipeline.evaluate import compare_runs, evaluate_run, read_scores
+from gemel.pipeline.train import train_voice
+from gemel.workspace import Manifest, Workspace
+
+WORDS = ["tea", "rain", "boat", "lamp", "green", "slow", "river", "seven"]
+
+
+def session(number: int, split: str) -> Example:
+    turns = tuple(
+        Turn(
+            role=Role.me if i % 2 else Role.other,
+            parts=(" ".join(WORDS[(number * 7 + i * k) % 8] for k in (1, 2, 3)),),
+            name="Anna" if i % 2 else "Tom",
+            learn=bool(i % 2),
+        )
+        for i in range(8)
+    )
+    return Example(id=f"e{number}", kind="chat", turns=turns, session=f"s{number}", recipients=("Tom",), split=split)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root_ = tmp_path_factory.mktemp("twin")
+    tiny_folder(root_ / "base")
+    found = Workspace(root_ / "twin")
+    found.prepare()
+    (found.root / "gemel.toml").write_text(
+        f"""scale = "tiny"
+[model]
+base = {json.dumps(str(root_ / "base"))}
+embedder = "hash"
+context = 256
+[train]
+max_steps = 3
+max_minutes = 0
+evaluate_every = 3
+[evaluate]
+replies = 40
+bootstrap = 200
+metrics = ["length", "trigrams", "c2st", "echo"]
+""",
+        encoding="utf-8",
+    )
+    data = found.dataset()
+    data.mkdir(parents=True)
+    for split, numbers in (("train", range(40)), ("valid", range(40, 46)), ("test", range(50, 60))):
+        write_examples(data / f"{split}.parquet", [session(n, split) for n in numbers])
+    Manifest(stage="build", fingerprint="data", extra={"me": "Anna"}).write(data)
+    return found
+
+
+def test_without_a_voice_there_is_nothing_to_measure(tmp_path: Path) -> None:
+    with pytest.raises(MissingStage, match="voice"):
+        evaluate_run(Workspace(tmp_path), parse({}))
+
+
+def test_a_voice_is_measured_once_and_told_on_the_command_line(workspace: Workspace) -> None:
+    config = workspace.config()
+    run = str(train_voice(workspace, config).extra["run"])
+    manifest = evaluate_run(workspace, config)
+    folder = workspace.eval(run)
+    assert {p.name for p in folder.iterdir()} >= {"scores.json", "report.html", "report.md", "replies.jsonl"}
+    verdict, scores = read_scores(folder)
+    assert manifest.extra["verdict"] == verdict.sentence
+    systems = {s.system for s in scores}
+    assert {"base", "prompted", "voice", "impostor", "self"} <= systems
+    assert any(s.metric == "identity_gain" for s in scores)
+    before = (folder / "scores.json").stat().st_mtime_ns
+    assert evaluate_run(workspace, config).fingerprint == manifest.fingerprint
+    assert (folder / "scores.json").stat().st_mtime_ns == before
+    told = CliRunner().invoke(root, ["evaluate", "--twin", str(workspace.root)])
+    assert told.exit_code == 0, told.output
+    assert verdict.sentence in told.output
+    assert compare_runs(workspace, [run, run]).exists()
+
+
+def test_the_audit_trains_a_shadow_and_marks_the_voice(workspace: Workspace) -> None:
+    config = workspace.config()
+    run = str(train_voice(workspace, config).extra["run"])
+    found = audit_run(workspace, config, count=16)
+    assert found.canaries == 16
+    assert found.epsilon == 0.0  # three steps learn nobody's secret
+    manifest = Manifest.read(workspace.run(run))
+    assert manifest is not None
+    assert manifest.extra["audit"]["passed"] is found.passed
+    assert workspace.current() == run
+    text = (workspace.eval(run) / "audit.json").read_text(encoding="utf-8")
+    assert "the code of" not in text
