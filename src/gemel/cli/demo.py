@@ -70,8 +70,8 @@ def command(folder: Path, minutes: float) -> None:
     click.echo(
         f"\nTalk:  gemel talk --twin {higgins.root}\nPage:  gemel serve --twin {higgins.root}\n\n"
         "The base that ships is tiny: it knows how conversations look and no facts, so what you read above is\n"
-        "format, rhythm and words. A 3 B base (`--base` with a local folder or hub name, about 7 GB of memory in 8 bit) brings\n"
-        "sense; card, memory and measures stay the same.\n"
+        "format, rhythm and words. A 3 B base (`--base` with a local folder or hub name; about 4 GB in 8 bit)\n"
+        "brings sense; card, memory and measures stay the same.\n"
         f"All of this took {human(time.monotonic() - start)}."
     )
 
