@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from gemel.serve.app import create_app
-from gemel.serve.run import Address, _listen
+from tests.serve.live import live_server
 from tests.twins import twin_config, twin_workspace
 
 
@@ -39,12 +36,5 @@ def _address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
     root = tmp_path_factory.mktemp("live")
     app = create_app(twin_workspace(root), twin_config(root))
     token = app.state.devices.add("tests", ("chat", "names"))[1]
-    sock = _listen(Address("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=5))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{sock.getsockname()[1]}", token
-    server.should_exit = True
-    thread.join(20)
+    with live_server(app) as base:
+        yield base, token

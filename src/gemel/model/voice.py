@@ -178,10 +178,9 @@ class Voice(Speaker):
         for token in ticket:
             ids.append(token)
             text = _cut(self._template.piece(ids), stop)
-            safe = len(text) - _held(text, stop)
-            if safe > told:
-                yield text[told:safe]
-                told = safe
+            safe = max(told, len(text) - _held(text, stop))
+            yield text[told:safe]  # "" while nothing is certain: whoever listens may leave at any token
+            told = safe
         if text.rstrip("\n")[told:]:
             yield text.rstrip("\n")[told:]
 

@@ -174,6 +174,8 @@ class House:
                 for piece in self._pieces(wanted):
                     if left.is_set():
                         break
+                    if piece == "":
+                        continue
                     loop.call_soon_threadsafe(pieces.put_nowait, piece)
             except BaseException as error:
                 loop.call_soon_threadsafe(pieces.put_nowait, error)

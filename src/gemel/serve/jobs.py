@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -54,7 +55,6 @@ class Jobs:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.folder = workspace.root / "jobs"
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, kind: str, params: Mapping[str, Any] | None = None) -> Job:
         """Start a job in a process of its own.
@@ -77,7 +77,7 @@ class Jobs:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **detached
         )
-        self._children[job.id] = child
+        threading.Thread(target=child.wait, daemon=True).start()  # so that no zombie stays behind
         (place / "pid").write_text(f"{child.pid} {psutil.Process(child.pid).create_time()}", encoding="utf-8")
         return job
 
@@ -94,7 +94,7 @@ class Jobs:
         said = json.loads((place / JOB).read_text(encoding="utf-8"))
         if (place / STATUS).exists():
             said |= json.loads((place / STATUS).read_text(encoding="utf-8"))
-        elif not self._alive(number):
+        elif self._process(number) is None:
             # it may have ended between the two looks
             end = json.loads((place / STATUS).read_text(encoding="utf-8")) if (place / STATUS).exists() else {}
             said |= end or {"state": "lost", "hint": "Start it again: it goes on where it was."}
@@ -111,16 +111,10 @@ class Jobs:
     def stop(self, number: str) -> bool:
         """Ask a running job to stop; it can be started again. False when it does not run."""
         process = self._process(number)
-        if process is None:
+        if process is None or (self.folder / number / STATUS).exists():
             return False
         process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
         return True
-
-    def _alive(self, number: str) -> bool:
-        child = self._children.get(number)
-        if child is not None and child.poll() is not None:
-            return False
-        return self._process(number) is not None
 
     def _process(self, number: str) -> psutil.Process | None:
         try:
