@@ -45,6 +45,11 @@ class Limiter:
         self._before: tuple[int, float] | None = None
         """The limit and the share of refusals before a lower load was tried."""
 
+    @property
+    def load(self) -> float:
+        """Requests in flight or waiting, as a share of what is let through."""
+        return (self.flying + len(self._waiting)) / self.limit
+
     async def enter(self, tokens: float) -> None:
         """Wait for a permit for a request of about so many tokens; `leave` gives it back."""
         while self.flying >= self.limit:
