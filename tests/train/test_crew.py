@@ -61,7 +61,14 @@ def run(folder: Path, processes: int, *options: str) -> tuple[int, list[list[flo
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun with gloo is tested on POSIX")
-@pytest.mark.parametrize(("method", "split"), [("lora", "whole"), ("lora", "shard"), ("full", "shard")])
+@pytest.mark.parametrize(
+    ("method", "split"),
+    [
+        ("lora", "whole"),
+        pytest.param("lora", "shard", marks=pytest.mark.slow),
+        pytest.param("full", "shard", marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_give_the_curve_of_one(method: str, split: str, tmp_path: Path) -> None:
     tiny_folder(tmp_path / "base")
     one = run(tmp_path, 1, method, split)

@@ -83,7 +83,7 @@ class Learner:
         if self.sharded:
             self.crew.shard(base.model)
             self.parameters = trainable(base.model)
-        self.optimizer: Any = build(self.parameters.values(), section)
+        self.optimizer: Any = build(self.parameters, section)
         self.at = Progress()
         self._style = style_weights(base, section)
         if section.checkpointing:

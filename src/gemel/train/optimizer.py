@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,23 +15,25 @@ from gemel.model.lowbit import bitsandbytes
 __all__ = ["build", "rate", "warmup_steps"]
 
 
-def build(parameters: Iterable[nn.Parameter], section: TrainSection) -> Any:
+def build(parameters: Mapping[str, nn.Parameter], section: TrainSection) -> Any:
     """The optimiser that `section` names; vectors (norms, biases, magnitudes) are not decayed.
+
+    Parameters of layers are apart from the rest, because only they may be split over processes.
 
     Raises:
         MissingExtra: when an 8-bit one is asked for without bitsandbytes.
     """
-    parameters = list(parameters)
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": section.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    groups = []
+    for decayed in (True, False):
+        for inside in (True, False):
+            chosen = [p for n, p in parameters.items() if (p.ndim >= 2) is decayed and (".layers." in n) is inside]
+            groups.append({"params": chosen, "weight_decay": section.weight_decay if decayed else 0.0})
     groups = [g for g in groups if g["params"]]
     if section.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=section.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
     bnb = bitsandbytes()
     # Paging is between an accelerator's memory and the host's: on a CPU there is nothing to page.
-    paged = section.optimizer == "paged_adamw8bit" and parameters[0].device.type == "cuda"
+    paged = section.optimizer == "paged_adamw8bit" and next(iter(parameters.values())).device.type == "cuda"
     kind = bnb.optim.PagedAdamW8bit if paged else bnb.optim.AdamW8bit
     return kind(groups, lr=section.lr, betas=(0.9, 0.999), eps=1e-8)
 
