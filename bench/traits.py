@@ -99,9 +99,9 @@ def recovered(
 
 
 def middle(grammar: Grammar) -> dict[str, Any]:
-    """A profile at the mean of every number; drinks socially."""
+    """A profile at the mean of every number, as many are: far from all data a model can only guess."""
     at = {t: grammar.spec.scalar(t).value(0.0) for t in ("height", "income", "age")}
-    return {**at, "drinks": "socially", "sex": "f"}
+    return {**at, "drinks": "socially", "sex": "m"}
 
 
 Loudness = dict[str, list[float]]
@@ -193,7 +193,7 @@ def control_bench(args: argparse.Namespace) -> dict[str, Any]:
     rows = profiles(args.profiles / "profiles_revised.csv.zip", args.count)
     kept = [e for e in essays if len(e) > 20][: args.count]
     build_data(workspace, examples(rows, kept), held=1000)
-    base = build_base(args.out / "base-control", kept, vocabulary=1500, width=96, layers=2)
+    base = build_base(args.out / "base-control", kept, vocabulary=1000, width=64, layers=2)
     out: dict[str, dict[str, list[float]]] = {}
     seeds = range(args.seeds)
     for seed in seeds:

@@ -35,7 +35,7 @@ def cost_bench(args: argparse.Namespace) -> dict[str, Any]:
     out: dict[str, Any] = {
         "base": what,
         "threads": torch.get_num_threads(),
-        "generate s": best(lambda: decode(base), 5),
+        "generate CPU s": best(lambda: decode(base), 4),
     }
     splice = wrap(base.model, spec.dim, TraitsSection())
     with torch.no_grad():
@@ -44,25 +44,25 @@ def cost_bench(args: argparse.Namespace) -> dict[str, Any]:
     profile: dict[str, Any] = {"height": 70, "drinks": "socially"}
     blend, tangent = twin.blend([profile]), twin.tangent([profile], "height")
     ids = torch.randint(300, 500, (1, 120))
-    forward = best(lambda: token_log_probs(twin, ids, blend), 15)
-    derived = best(lambda: token_field(twin, ids, blend, tangent), 15)
+    forward = best(lambda: token_log_probs(twin, ids, blend), 9)
+    derived = best(lambda: token_field(twin, ids, blend, tangent), 9)
     splice.set(blend.z[:, 0])
-    spliced = best(lambda: decode(base), 5)
+    spliced = best(lambda: decode(base), 4)
     swept = best(lambda: sweep(twin, "height", profile=profile, points=41, max_tokens=80, essays=0), 2)
     out |= {
-        "forward s": forward,
-        "derivative s": derived,
+        "forward CPU s": forward,
+        "derivative CPU s": derived,
         "derivative / forward": derived / forward,
-        "generation with splice / without": spliced / out["generate s"],
-        "sweep of 41 x 80 s": swept,
+        "generation with splice / without": spliced / out["generate CPU s"],
+        "sweep of 41 x 80 CPU s": swept,
     }
     unwrap(base.model)
     prepare(base, parse({}).train)
     pieces = [Piece(base.template.encode(e.turns), e) for e in made[:40]]
-    alone = best(lambda: train_step(base, pieces, None), 5)
+    alone = best(lambda: train_step(base, pieces, None), 3)
     splice = wrap(base.model, spec.dim, TraitsSection())
-    out["LoRA step s"] = alone
-    out["LoRA and splice / LoRA, training"] = best(lambda: train_step(base, pieces, Condition(spec, splice)), 5) / alone
+    out["LoRA step CPU s"] = alone
+    out["LoRA and splice / LoRA, training"] = best(lambda: train_step(base, pieces, Condition(spec, splice)), 3) / alone
     print(json.dumps(out, indent=1))
     return out
 

@@ -28,7 +28,7 @@ def court_bench(args: argparse.Namespace) -> dict[str, Any]:
     workspace, made = Workspace(args.out / "court"), court_turns(args.court, args.count)
     build_data(workspace, made, held=800)
     base = build_base(
-        args.out / "base-court", [t.text for e in made for t in e.turns], vocabulary=2000, width=96, layers=2
+        args.out / "base-court", [t.text for e in made for t in e.turns], vocabulary=1500, width=64, layers=2
     )
     config = configured(base, args.steps, use=["speaker", "year"])
     train_traits(workspace, config, run="court", control=True)

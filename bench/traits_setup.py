@@ -87,10 +87,10 @@ def show(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def best(action: Callable[[], object], times: int) -> float:
-    """Shortest time of several, in seconds."""
+    """Least CPU time of several, in seconds: on a shared machine it says more than the clock."""
     seconds = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = time.process_time()
         action()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return min(seconds)

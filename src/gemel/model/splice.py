@@ -108,17 +108,22 @@ class Splice(nn.Module):
         return (1 + piece,) if site.kind == "branch" else (piece,)
 
     def _at(self, number: int) -> Any:
+        kind = self._sites[number].kind
+
         def act(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-            if self._now is None:
+            now = self._now
+            if now is None:
                 return output
-            x: Tensor = output[0] if isinstance(output, tuple) else output
-            terms = [self._spread(term, x) for term in self._now[number]]
-            kind = self._sites[number].kind
+            whole = isinstance(output, Tensor)
+            x: Tensor = output if whole else output[0]
+            terms = now[number]
+            if self._index is not None or terms[0].dtype is not x.dtype or x.ndim == 2:
+                terms = tuple(self._spread(term, x) for term in terms)
             if kind == "norm":
                 x = torch.addcmul(terms[1], x, terms[0])
             else:
                 x = x * terms[0] if kind == "branch" else x + terms[0]
-            return (x, *output[1:]) if isinstance(output, tuple) else x
+            return x if whole else (x, *output[1:])
 
         return act
 
