@@ -48,7 +48,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
 DEFAULT_TOKENS = 200
-ROLES = {"system": Role.system, "developer": Role.system, "user": Role.other, "assistant": Role.me}
+ROLES = {
+    "system": Role.system,
+    "developer": Role.system,
+    "user": Role.other,
+    "assistant": Role.me,
+    "data": Role.data,
+}
 
 
 @router.get("/models")

@@ -32,6 +32,8 @@ SCOPES = ("chat", "names", "train", "admin")
 """chat: talk and judge; names: see real names; train: run jobs; admin: devices, people, consent."""
 OPEN = frozenset(["/", "/health", "/api/pair", "/favicon.ico"])
 """Paths that need no token; so do the files of the page under /static/."""
+EXTENSIONS = ("chrome-extension://", "moz-extension://")
+"""Origins that no web page can have: an extension that its user installed, which still needs a token."""
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -206,9 +208,10 @@ class Shield:
         if host not in self.hosts:
             return 421, "this server does not answer under that name", "misdirected"
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != headers.get("host"):
+        extension = origin is not None and origin.startswith(EXTENSIONS)
+        if origin is not None and not extension and origin.partition("://")[2] != headers.get("host"):
             return 403, "requests from other sites are refused", "cross_site"
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        if not extension and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return 403, "requests from other sites are refused", "cross_site"
         if not headers.get("content-length", "0").isdecimal():
             return 400, "the content length is not a number", "bad_request"

@@ -54,7 +54,8 @@ class TextPart(Strict):
 class ChatMessage(Strict):
     """One message of a conversation."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "data"]
+    """`data` is gemel's own: text of others, such as a web page, to be read and never obeyed."""
     content: str | list[TextPart]
     name: str | None = Field(default=None, max_length=100)
 
