@@ -172,6 +172,8 @@ def _toward(metric: Metric, statistic: Statistic) -> Statistic:
     if metric.better in ("higher", "lower"):
         return statistic
     target = float(metric.better)
+    if metric.unit == "AUC":  # below chance is chance: folds by session push the AUC of like texts under one half
+        return lambda weights: np.maximum(statistic(weights) - target, 0.0)
     return lambda weights: np.abs(statistic(weights) - target)
 
 

@@ -54,7 +54,11 @@ def html_report(study: Study, *, run: str, notes: Mapping[str, str] | None = Non
     """
     verdict, scores = study.verdict, study.scores
     sections = [
-        Section("In one look", _look(study), "Dots are values, lines 95 % intervals over sessions."),
+        Section(
+            "In one look",
+            _look(study),
+            "Dots are values, lines 95 % intervals over sessions; orange is the floor, green the person's own text.",
+        ),
         Section("Between floor and person", _relative(study), _RELATIVE_NOTE),
         Section("Prediction", _prediction(scores), WHAT["bits_per_byte"]),
         Section("Examples", _examples(study), "Held-out replies, not chosen for their quality: evenly taken."),
@@ -114,7 +118,7 @@ def _look(study: Study) -> list[str]:
     cells = [
         ("held-out replies", number(len(study.cases.cases))),
         ("sessions", number(study.sessions)),
-        ("verdict", verdict.level),
+        ("verdict", _LEVELS[verdict.level]),
     ]
     gain, choice, told = mine.get("identity_gain"), mine.get("choice"), mine.get("c2st")
     if gain and gain.value is not None:
@@ -123,9 +127,23 @@ def _look(study: Study) -> list[str]:
         cells.append(("true reply chosen (chance 25 %)", f"{choice.value:.0%}"))
     if told and told.value is not None:
         cells.append(("told apart (chance 50 %)", f"{told.value:.0%}"))
-    rows = [_interval(mine[m], title_of(m)) for m in HEADLINES if m in mine]
-    body = [tiles(cells), figure(dots(rows), "Headlines", wide=True)]
-    return body + [paragraph(w, kind="warn") for w in verdict.warnings]
+    charts = [
+        figure(
+            dots([_interval(mine[m], mine[m].unit)], wide=False), title_of(m), note=WHAT.get(m) or METRICS.get(m).what
+        )
+        for m in HEADLINES
+        if m in mine
+    ]
+    return [tiles(cells), *(paragraph(w, kind="warn") for w in verdict.warnings), *charts]
+
+
+_LEVELS = {
+    "refused": "too little",
+    "none": "no likeness",
+    "some": "some",
+    "close": "close",
+    "indistinguishable": "not told apart",
+}
 
 
 def _interval(score: Score, label: str) -> Interval:

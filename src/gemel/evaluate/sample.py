@@ -243,4 +243,7 @@ class Metric:
         """Distance of a value from the best one; 0 is best, the sign is dropped for targets."""
         if self.better == "higher":
             return -value
-        return value if self.better == "lower" else abs(value - float(self.better))
+        if self.better == "lower":
+            return value
+        gap = value - float(self.better)
+        return max(0.0, gap) if self.unit == "AUC" else abs(gap)

@@ -58,7 +58,8 @@ def judge(
 
 def _level(found: Mapping[str, Score]) -> str:
     gain, told = found.get("identity_gain"), found.get("c2st")
-    if gain is None or gain.value is None or gain.low is None or gain.low <= 0:
+    # A model that only got worse at other people has a gain too, but did not learn the person.
+    if gain is None or gain.value is None or gain.low is None or gain.low <= 0 or gain.extra.get("own", 1.0) <= 0:
         # Without log-probabilities wording alone may speak, if it is surely above the floor.
         measured = gain is not None and gain.value is not None
         return "none" if measured or not _above_floor(found) else "some"
