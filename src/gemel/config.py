@@ -248,6 +248,10 @@ class SynthSection(Section):
     """Seconds a request may take, retries included."""
     budget: float = Field(default=0.0, ge=0)
     """Stop when the cost passes this; 0: no bound."""
+    price_in: float = Field(default=0.0, ge=0)
+    """Cost of a million tokens the teacher reads, in any currency."""
+    price_out: float = Field(default=0.0, ge=0)
+    """Cost of a million tokens the teacher writes."""
     locale: str = "en"
     """BCP 47 locale of what is made, e.g. en-IN or vi-VN."""
 
@@ -265,6 +269,8 @@ class ServeSection(Section):
     """Chats decoded together at most."""
     cache: int = Field(default=512, ge=0)
     """Deterministic replies kept."""
+    weights: Literal["auto", "exact", "int8"] = "auto"
+    """Weights for answering: eight bits on a CPU (auto), or exactly as trained; measurements are always exact."""
 
 
 class ImproveSection(Section):

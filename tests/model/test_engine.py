@@ -212,11 +212,17 @@ def test_draws_follow_the_chances() -> None:
 
 def test_eight_bit_weights_stay_close(tmp_path: Path) -> None:
     base = tiny_base(tmp_path, hidden_size=64, intermediate_size=128)
-    fast = decoder_for(base, 1, int8=True)
+    fast = decoder_for(base, 2, int8=True)
     ids, zero = torch.tensor([PROMPTS[2]]), torch.zeros(1, dtype=torch.long)
     with torch.inference_mode():
         exact, rounded = Stock(base, 1).step(ids, zero, slice(0, 1)), fast.step(ids, zero, slice(0, 1))
+        pair = torch.tensor([[40], [41]])
+        start = torch.tensor([100, 100])
+        fast.copy(0, 1, 100)
+        together = fast.step(pair, start, slice(0, 2))
+        alone = fast.step(pair[:1], start[:1], slice(0, 1))
     assert not torch.equal(exact, rounded)
+    assert torch.allclose(together[0], alone[0], atol=1e-4)
     assert float((exact - rounded).norm() / exact.norm()) < 0.1
 
 

@@ -176,7 +176,6 @@ def load_twin(
     *,
     run: str | None = None,
     batch: int = 16,
-    int8: bool = False,
 ) -> Twin:
     """The twin of a workspace, ready to answer.
 
@@ -184,7 +183,6 @@ def load_twin(
         answer: one of `WAYS`; None: as configured.
         run: id of a trained voice; None: the current one, or none at all.
         batch: chats decoded together at most.
-        int8: round the weights for answering where the processor gains by it.
 
     Raises:
         MissingStage: when nothing was built yet.
@@ -200,6 +198,7 @@ def load_twin(
     if config.model.server:
         found: Answers = _remote(config, parts)
     else:
+        int8 = config.serve.weights != "exact"
         found = answers(workspace, config, parts, me=me, run=run, batch=batch, int8=int8)
     person = workspace.people().me
     name = config.name or (person.name if person else "") or me or "the author"
@@ -223,6 +222,8 @@ def answers(
         me: the person's name in the examples.
         run: id of a trained voice; "": the base alone, told by the card.
         splits: data splits that memory may draw on; measurements give `("train",)`.
+        batch: chats decoded together at most.
+        int8: round the weights where the processor gains by it; measurements do not.
     """
     from gemel.model.assisted import Assisted
     from gemel.model.base import load_base, load_run
