@@ -19,6 +19,7 @@ from gemel.records import stable_id
 from gemel.synth.engine import Rejected, Row, Stage
 from gemel.synth.ground import Span, find_quote, supported
 from gemel.synth.template import load_template
+from gemel.text import fold
 
 __all__ = ["ALLOWED", "as_example", "knowledge_example", "pair_stages", "slices_of"]
 
@@ -65,7 +66,7 @@ def pair_stages(*, answers: str = "own") -> list[Stage]:
 
 
 def _questions(row: Row, given: Row) -> Iterable[Row]:
-    for question in dict.fromkeys(q.strip() for q in given["questions"]):
+    for question in {fold(q): q.strip() for q in reversed(given["questions"])}.values():
         yield {**row, "question": question}
 
 

@@ -137,7 +137,7 @@ class Template:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         kind = next(k for k in CHECKS if k in check)
         limit = check[kind]
-        bad = {
+        bad: dict[str, Callable[[], bool]] = {
             "min_words": lambda: len(words(text)) < limit,
             "max_words": lambda: len(words(text)) > limit,
             "unlike": lambda: bool(regex.search(REFUSAL if limit == "refusal" else limit, text)),
