@@ -37,7 +37,7 @@ else:
     model = LlamaForCausalLM(config).train()
     planner.inject(model, planner.adapter_spec(section))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
-    batch = planner._row({row}, 128, "cpu")
+    batch = planner.probe_row({row}, 128, "cpu")
     best = 1e9
     for _ in range(4):
         best = min(best, planner._seconds(model, batch, time.process_time))

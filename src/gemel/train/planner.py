@@ -27,7 +27,7 @@ from gemel.model.packed import CHUNK, Batch, Piece, pack, packing, token_losses
 from gemel.model.template import Encoded
 from gemel.train.methods import adapter_spec
 
-__all__ = ["Costs", "available_memory", "measure"]
+__all__ = ["Costs", "available_memory", "measure", "probe_row"]
 
 WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.05, "nf4": 0.55}
 """Bytes a frozen weight takes, scales included."""
@@ -101,7 +101,7 @@ def measure(
         clock: a clock in seconds.
     """
     thin = [_thin(config, section, layers, device, precision) for layers in (1, 2)]
-    batch = _row(tokens, length, device)
+    batch = probe_row(tokens, length, device)
     times = [min(_seconds(model, batch, clock) for _ in range(3)) for model, _ in thin]
     kept = [_kept_bytes(model, batch) for model, _ in thin]
     text = config.get_text_config()
@@ -157,7 +157,7 @@ def _thin(config: Any, section: TrainSection, layers: int, device: str, precisio
     return model.train(), sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def _row(tokens: int, length: int, device: str) -> Batch:
+def probe_row(tokens: int, length: int, device: str) -> Batch:
     """A packed row of examples whose lengths vary as conversations' do; half of the tokens are learned."""
     rng = random.Random(0)
     pieces, left = [], tokens
