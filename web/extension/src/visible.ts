@@ -57,7 +57,7 @@ function judge(element: Element): boolean {
   for (let up: Element | null = element; up; up = up.parentElement) {
     const own = getComputedStyle(up);
     opacity *= parseFloat(own.opacity);
-    if (opacity < FAINTEST || isCut(up, own)) return false;
+    if (/opacity\(\s*0?(\.0\d*)?%?\)/.test(own.filter) || opacity < FAINTEST || isCut(up, own)) return false;
     const fill = colour(own.backgroundColor);
     if (!ground && own.backgroundImage !== "none") ground = [-999, -999, -999, 1];
     if (!ground && fill[3] > 0.5) ground = fill;
@@ -90,7 +90,17 @@ function hasPlace(node: Node): boolean {
 
 type Colour = [number, number, number, number];
 
+const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+
+/** Red, green, blue of 255, and alpha of 1. Newer notations (oklch, color-mix) are drawn to be read. */
 function colour(css: string): Colour {
-  const found = css.match(/[\d.]+/g)?.map(Number) ?? [];
-  return [found[0] ?? 0, found[1] ?? 0, found[2] ?? 0, css.startsWith("rgb") && found.length > 3 ? (found[3] ?? 1) : 1];
+  if (!css.startsWith("rgb") && pixel) {
+    pixel.clearRect(0, 0, 1, 1);
+    pixel.fillStyle = css;
+    pixel.fillRect(0, 0, 1, 1);
+    const [r = 0, g = 0, b = 0, a = 0] = pixel.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  }
+  const [r = 0, g = 0, b = 0, a = 1] = css.match(/[\d.]+/g)?.map(Number) ?? [];
+  return [r, g, b, a];
 }
