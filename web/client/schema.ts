@@ -304,6 +304,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/likeness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Likeness
+         * @description The evaluation of the voice that speaks now.
+         */
+        get: operations["likeness_api_likeness_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/memory": {
         parameters: {
             query?: never;
@@ -1204,6 +1224,17 @@ export interface components {
             minutes?: number | null;
         };
         /**
+         * Likeness
+         * @description An evaluation.
+         */
+        Likeness: {
+            /** Run */
+            run: string;
+            /** Scores */
+            scores: components["schemas"]["ScoreInfo"][];
+            verdict: components["schemas"]["VerdictInfo"];
+        };
+        /**
          * Logprobs
          * @description Log-probabilities of a reply's tokens, at temperature 1.
          */
@@ -1507,6 +1538,42 @@ export interface components {
             time: number;
         };
         /**
+         * ScoreInfo
+         * @description One metric of one system, with its 95 % interval where there is one.
+         */
+        ScoreInfo: {
+            /**
+             * Better
+             * @default
+             */
+            better: string;
+            /**
+             * Group
+             * @default
+             */
+            group: string;
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+            /** Metric */
+            metric: string;
+            /**
+             * Refused
+             * @default
+             */
+            refused: string;
+            /** System */
+            system: string;
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /** Value */
+            value: number | null;
+        };
+        /**
          * Source
          * @description Where something in a reply comes from.
          */
@@ -1691,6 +1758,20 @@ export interface components {
             msg: string;
             /** Error Type */
             type: string;
+        };
+        /**
+         * VerdictInfo
+         * @description What the scores come to.
+         */
+        VerdictInfo: {
+            /** Level */
+            level: string;
+            /** Reasons */
+            reasons: string[];
+            /** Sentence */
+            sentence: string;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * VoteRequest
@@ -3845,6 +3926,62 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    likeness_api_likeness_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Likeness"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from gemel import __version__
 from gemel.config import Config
-from gemel.serve import drafts, faults, openai, own, people, work
+from gemel.serve import drafts, faults, likeness, openai, own, people, work
 from gemel.serve.access import need
 from gemel.serve.house import House
 from gemel.serve.jobs import Jobs
@@ -69,7 +69,7 @@ def create_app(workspace: Workspace, config: Config, *, hosts: Iterable[str] = L
     app.state.house, app.state.devices = house, devices
     app.state.jobs = Jobs(workspace)
     faults.install(app)
-    for part in (openai, own, people, work, drafts):
+    for part in (openai, own, people, work, drafts, likeness):
         app.include_router(part.router)
     folder = page()
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import uvicorn
 
 from gemel.config import Config
-from gemel.errors import ResourceError
+from gemel.errors import MissingStage, ResourceError
 from gemel.serve.app import LOOPBACK, create_app
+from gemel.serve.house import House
 from gemel.serve.security import Devices
 from gemel.workspace import Workspace
 
@@ -53,9 +54,8 @@ def serve(workspace: Workspace, config: Config, address: Address, *, told: Calla
     listening = _listen(address)
     port = listening.getsockname()[1]
     app = create_app(workspace, config, hosts=address.hosts)
-    twin = app.state.house.twin()
     shown = f"[{address.host}]" if ":" in address.host else address.host
-    told(f"{twin.disclosure}: {twin.answer}" + (f", voice {twin.run}" if twin.run else ", no voice yet"))
+    told(_greeting(app.state.house))
     told(f"Page:  http://{shown}:{port}/#pair={app.state.devices.code()}   (opens once, within ten minutes)")
     told(f"API:   http://{shown}:{port}/v1   (`gemel serve --token NAME` makes a key for a program)")
     told("Ctrl-C ends it.")
@@ -70,6 +70,14 @@ def serve(workspace: Workspace, config: Config, address: Address, *, told: Calla
         ws="none",
     )
     uvicorn.Server(settings).run(sockets=[listening])
+
+
+def _greeting(house: House) -> str:
+    try:
+        twin = house.twin()
+    except MissingStage:
+        return "There is no twin here yet: the page makes one."
+    return f"{twin.disclosure}: {twin.answer}" + (f", voice {twin.run}" if twin.run else ", no voice yet")
 
 
 def _listen(address: Address) -> socket.socket:

@@ -50,7 +50,7 @@ export const en = {
   unlike: "Not me",
   better: "What I'd have said",
   betterLabel: "What you would have said, one bubble a line",
-  kept: "Kept. It counts at the next answer and the next training.",
+  kept: "Kept for the next training.",
   why: "Why?",
   whyTitle: "Why this answer",
   whyLead: "How much likelier each word became through this talk, in nats. A fact about the model, not about anybody's reasons.",

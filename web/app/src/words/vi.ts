@@ -49,7 +49,7 @@ export const vi: Words = {
   unlike: "Không giống",
   better: "Tôi thì sẽ nói",
   betterLabel: "Điều bạn sẽ nói, mỗi dòng một tin",
-  kept: "Đã giữ. Có tác dụng từ câu trả lời sau và lần huấn luyện sau.",
+  kept: "Đã giữ cho lần huấn luyện sau.",
   why: "Vì sao?",
   whyTitle: "Vì sao trả lời thế này",
   whyLead: "Cuộc trò chuyện làm mỗi từ dễ xảy ra hơn bao nhiêu, tính bằng nat. Đây là điều về mô hình, không phải lý do của ai.",

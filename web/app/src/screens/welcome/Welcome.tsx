@@ -1,1 +1,119 @@
-export default function Welcome() { return null; }
+// From an export to the first chat, one question at a time. What was begun is found again after a reload.
+import { useEffect, useState } from "react";
+
+import type { Props } from "../../App";
+import { client, got, type Schema } from "../../api";
+import { follow, type Job, start } from "../../jobs";
+import { Page, Trouble, Waiting } from "../../ui";
+import { useDoing } from "../../use";
+import { t } from "../../words";
+import { Bring } from "./Bring";
+import { Others } from "./Others";
+import { Stages } from "./Stages";
+
+type Upload = Schema["Upload"];
+type Step = "bring" | "me" | "others" | "plan" | "make";
+const ORDER: readonly Step[] = ["bring", "me", "others", "plan", "make"];
+
+export default function Welcome({ renew }: Props) {
+  const [step, setStep] = useState<Step | null>(null);
+  const [files, setFiles] = useState<Upload[]>([]);
+  const [who, setWho] = useState<string[]>([]);
+  const [me, setMe] = useState("");
+  const [job, setJob] = useState<Job | null>(null);
+  const doing = useDoing();
+  const names = files.map((f) => f.name);
+
+  useEffect(() => {
+    doing.run(async () => {
+      const [brought, jobs] = await Promise.all([got(client.GET("/api/inbox")), got(client.GET("/api/jobs"))]);
+      setFiles(brought);
+      const making = jobs.find((j) => j.kind === "make");
+      if (making?.state === "running") {
+        setJob(making);
+        setStep("make");
+      } else setStep("bring");
+    });
+  }, [doing.run]);
+
+  function read(named: string) {
+    doing.run(async () => {
+      const begun = await start({ kind: "import", files: names, me: named });
+      const end = await follow(begun.id, () => undefined, new AbortController().signal);
+      if (end?.state === "done") {
+        setMe(named);
+        setStep("others");
+        return;
+      }
+      const found = candidates(end?.hint ?? "");
+      if (!found.length) throw new Error(`${end?.error ?? ""} ${end?.hint ?? ""}`);
+      setWho(found);
+      setStep("me");
+    });
+  }
+
+  function make(minutes: number) {
+    doing.run(async () => {
+      setJob(await start({ kind: "make", files: names, me, minutes }));
+      setStep("make");
+    });
+  }
+
+  if (!step) return <Page title={t.welcomeTitle}>{doing.error ? <Trouble error={doing.error} /> : <Waiting />}</Page>;
+  return (
+    <Page title={t.welcomeTitle} lead={t.welcomeLead}>
+      <p className="text-sm text-quiet">{t.step(ORDER.indexOf(step) + 1)}</p>
+      {step === "bring" && <Bring files={files} set={setFiles} read={() => read("")} busy={doing.busy} />}
+      {step === "me" && <Me who={who} chosen={read} busy={doing.busy} />}
+      {step === "others" && <Others next={() => setStep("plan")} />}
+      {step === "plan" && <Plan make={make} busy={doing.busy} />}
+      {step === "make" && job && <Stages job={job} again={setJob} renew={renew} />}
+      {doing.busy && step !== "make" && <Waiting what={t.reading} />}
+      <Trouble error={doing.error} />
+    </Page>
+  );
+}
+
+/** The names that an import offers when the export does not tell whose it is. */
+function candidates(hint: string): string[] {
+  const listed = /Who writes there: (.*)$/.exec(hint)?.[1] ?? "";
+  return listed.replace(/ and others$/, "").split(", ").filter(Boolean);
+}
+
+function Me({ who, chosen, busy }: { who: string[]; chosen: (name: string) => void; busy: boolean }) {
+  return (
+    <form className="space-y-4" onSubmit={(e) => {
+      e.preventDefault();
+      chosen(String(new FormData(e.currentTarget).get("me")));
+    }}>
+      <fieldset>
+        <legend className="font-serif text-xl">{t.meTitle}</legend>
+        <p className="text-quiet">{t.meLead}</p>
+        <div className="mt-3 divide-y divide-line rounded-xl border border-line bg-sheet">
+          {who.map((name) => (
+            <label key={name} className="flex items-center gap-3 px-4 py-2.5">
+              <input type="radio" name="me" value={name} required className="accent-act" /> {name}
+            </label>
+          ))}
+        </div>
+      </fieldset>
+      <button className="button-main" disabled={busy}>{t.thatsMe}</button>
+    </form>
+  );
+}
+
+function Plan({ make, busy }: { make: (minutes: number) => void; busy: boolean }) {
+  const [minutes, set] = useState(2);
+  return (
+    <form className="space-y-4" onSubmit={(e) => { e.preventDefault(); make(minutes); }}>
+      <h2>{t.planTitle}</h2>
+      <p>{t.planBase}</p>
+      <label className="block">
+        <span className="text-sm text-quiet">{t.minutes}</span>
+        <input className="field mt-1 block max-w-32" type="number" min={0.1} max={600} step="any" required value={minutes}
+          onChange={(e) => set(e.target.valueAsNumber)} />
+      </label>
+      <button className="button-main" disabled={busy}>{t.startTraining}</button>
+    </form>
+  );
+}

@@ -1,0 +1,136 @@
+"""The page as its owner uses it: from the demo's export to the first talk, a reload, corrections, a phone."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import AXE, DEMO, STATIC, Site, serious
+
+pytestmark = pytest.mark.browser
+MOST_JAVASCRIPT = 250_000
+"""Bytes that a first visit may load, compressed."""
+ANSWERED = "[data-role=assistant][aria-busy=false]"
+SCREENS = ("chat", "train", "likeness", "traits", "compare", "privacy", "welcome")
+
+
+@pytest.fixture(name="talk", scope="module")
+def _talk(site: Site) -> Any:
+    """The whole way from an export to a chat, with a reload in the middle of the training."""
+    page = site.open()
+    page.locator("input[type=file]").set_input_files(DEMO)
+    page.get_by_role("button", name="Read them").click()
+    page.get_by_label("Higgins", exact=False).first.check(timeout=60_000)
+    page.get_by_role("button", name="That is me").click()
+    page.get_by_role("heading", name="The others").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Minutes to train").fill("0.2")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.locator("[aria-current=step]", has_text="Train the voice").wait_for(timeout=120_000)
+    page.reload()
+    page.locator("[aria-current=step]").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Talk to it").click(timeout=280_000)
+    page.wait_for_selector("#write", timeout=60_000)
+    return page
+
+
+def _say(page: Any, text: str) -> None:
+    page.fill("#write", text)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(ANSWERED, timeout=60_000)
+
+
+@pytest.mark.timeout(600)
+def test_an_export_becomes_a_talk_and_a_correction_is_kept(site: Site, talk: Any) -> None:
+    assert talk.get_by_test_id("disclosure").inner_text().startswith("AI imitation of")
+    _say(talk, "Where is Eliza?")
+    talk.get_by_role("button", name="What I'd have said").click()
+    talk.locator("textarea[name=better]").fill("How the devil should I know?")
+    talk.get_by_role("button", name="Save").click()
+    talk.get_by_text("Kept for the next training").wait_for()
+    talk.get_by_role("button", name="Sounds like me").click()
+    talk.locator("[aria-pressed=true]").wait_for()
+    headers = {"authorization": f"Bearer {site.token}"}
+    (kept,) = talk.request.get(f"{site.base}/api/conversations", headers=headers).json()
+    said = talk.request.get(f"{site.base}/api/conversations/{kept['id']}/messages", headers=headers).json()
+    assert [s["role"] for s in said] == ["other", "me"]
+    assert said[1]["edit"] == ["How the devil should I know?"]
+    assert said[1]["rating"] == 1
+
+
+def test_an_edited_question_is_a_branch_that_outlives_a_reload(talk: Any) -> None:
+    talk.locator("[data-role=user]").get_by_role("button", name="Edit").click()
+    editor = talk.get_by_label("Edit", exact=True)
+    editor.fill("Where are my slippers?")
+    talk.locator("form", has=editor).get_by_role("button", name="Send").click()
+    talk.locator("[data-role=user]", has_text="2/2").wait_for(timeout=60_000)
+    talk.wait_for_selector(ANSWERED, timeout=60_000)
+    talk.get_by_role("button", name="Again").click()
+    talk.locator("[data-role=assistant]", has_text="2/2").wait_for(timeout=60_000)
+    talk.reload()
+    talk.get_by_role("complementary").get_by_role("button", name="Where is Eliza?").first.click(timeout=60_000)
+    talk.locator("[data-role=user]", has_text="slippers").wait_for(timeout=60_000)
+    talk.locator("[data-role=user]").get_by_role("button", name="Previous version").click()
+    talk.locator("[data-role=user]", has_text="Eliza").wait_for()
+
+
+def test_an_answer_can_be_stopped(talk: Any) -> None:
+    """The server holds the stream open, so that there is something to stop."""
+    talk.route("**/v1/chat/completions", lambda route: None)
+    talk.get_by_role("button", name="New talk").click()
+    talk.fill("#write", "Tell me everything.")
+    talk.keyboard.press("Enter")
+    talk.get_by_role("button", name="Stop").click()
+    talk.get_by_role("button", name="Send").wait_for()
+    assert talk.locator("[data-role=user]").count() == 1
+    talk.unroute("**/v1/chat/completions")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_screens_are_accessible_and_fit_a_phone(site: Site, talk: Any, screen: str, theme: str) -> None:
+    page = site.open("#/" + screen, wait="main h1")
+    page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+    if AXE.exists():
+        assert serious(page) == []
+    page.set_viewport_size({"width": 390, "height": 780})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
+def test_the_keyboard_reaches_the_chat(site: Site, talk: Any) -> None:
+    page = site.open("#/chat")
+    page.keyboard.press("Control+k")
+    page.wait_for_function("document.activeElement.id === 'find'")
+    page.locator("body").press("Tab")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("/")
+    page.wait_for_function("document.activeElement.id === 'write'")
+    page.close()
+
+
+def test_vietnamese_speaks_throughout(site: Site, talk: Any) -> None:
+    page = site.open("#/chat")
+    page.get_by_role("button", name="Tiếng Việt").first.click()
+    page.get_by_role("link", name="Riêng tư").wait_for(timeout=60_000)
+    assert page.evaluate("document.documentElement.lang") == "vi"
+    page.evaluate("localStorage.removeItem('gemel-language')")
+    page.close()
+
+
+def test_the_content_policy_stopped_nothing(site: Site, talk: Any) -> None:
+    """Last in this file: it hears every page of the tests before."""
+    assert site.complaints == []
+
+
+def test_a_first_visit_is_light() -> None:
+    index = (STATIC / "app" / "index.html").read_text(encoding="utf-8")
+    first = [Path(p).name for p in re.findall(r'src="/static/([^"]+\.js)"', index)]
+    assets = STATIC / "app" / "assets"
+    loaded = [assets / n for n in first] + list(assets.glob("Chat-*.js"))
+    assert len(loaded) >= 2
+    assert sum(len(gzip.compress(p.read_bytes())) for p in loaded) <= MOST_JAVASCRIPT
