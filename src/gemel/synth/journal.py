@@ -45,6 +45,7 @@ class Journal:
         self._at: dict[bytes, int] = {}
         self._waiting: list[bytes] = []
         self._lock: Any = None
+        self._reader: Any = None
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = path.with_name(f".{path.name}.lock").open("a")
@@ -121,8 +122,9 @@ class Journal:
             self.sync()
             self._lock.close()
             self._lock = None
-        if self._file is not None:
-            self._file.close()
+        for file in (self._file, self._reader):
+            if file is not None:
+                file.close()
 
     def __enter__(self) -> Journal:
         return self
@@ -133,9 +135,10 @@ class Journal:
     def _read(self, offset: int) -> dict[str, Any]:
         if offset >= self._size:
             self.flush()
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            row: dict[str, Any] = json.loads(file.readline())
+        if self._reader is None:
+            self._reader = self.path.open("rb")
+        self._reader.seek(offset)
+        row: dict[str, Any] = json.loads(self._reader.readline())
         return row
 
     def _index(self, *, cut: bool) -> int:
