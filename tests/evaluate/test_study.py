@@ -16,7 +16,7 @@ from gemel.evaluate.likelihoods import Scorers
 from gemel.evaluate.ngram import NgramScorer
 from gemel.evaluate.report import compare, html_report, markdown_report
 from gemel.evaluate.study import Material, Study, study
-from gemel.evaluate.verdict import HEADLINES
+from gemel.evaluate.verdict import HEADLINES, judge
 from gemel.model.embed import HashEmbedder
 from gemel.scores import Score
 from gemel.speaker import Speaker
@@ -108,6 +108,18 @@ def test_too_little_is_refused_in_words() -> None:
     found = run(Writer(ANNA), replies=12, metrics=("length",))
     assert found.verdict.level == "refused"
     assert "too little" in found.verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "own", "level"), [(0.2, 0.1, "some"), (0.002, 0.1, "none"), (3.0, -0.1, "none"), (-0.2, 0.1, "none")]
+)
+def test_a_gain_must_be_large_enough_and_on_the_person(value: float, own: float, level: str) -> None:
+    gain = Score(
+        metric="identity_gain", system="voice", value=value, low=value - 0.001, high=value + 0.001, extra={"own": own}
+    )
+    found = judge([gain], "voice", name="Anna", counts={"kept": 200}, sessions=30)
+    assert found.level == level
+    assert "Anna" in found.sentence
 
 
 def test_nothing_held_out_is_an_error() -> None:

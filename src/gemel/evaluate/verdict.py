@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gemel.corpus.page import number
 from gemel.evaluate.statistics import LEAST_SESSIONS
 from gemel.scores import Score, Verdict
 
@@ -17,6 +18,8 @@ HEADLINES = ("identity_gain", "choice", "trigrams", "words", "c2st")
 """The metrics that the verdict rests on."""
 LEAST_REPLIES = 30
 FEW_SESSIONS = 20
+LEAST_GAIN = 0.01
+"""Bits per byte below which an identity gain, however sure, is of no use to anybody."""
 
 
 def headline_scores(scores: Sequence[Score], system: str) -> dict[str, Score]:
@@ -58,6 +61,8 @@ def judge(
 
 def _level(found: Mapping[str, Score]) -> str:
     gain, told = found.get("identity_gain"), found.get("c2st")
+    if gain is not None and gain.value is not None and gain.value < LEAST_GAIN:
+        return "none"
     # A model that only got worse at other people has a gain too, but did not learn the person.
     if gain is None or gain.value is None or gain.low is None or gain.low <= 0 or gain.extra.get("own", 1.0) <= 0:
         # Without log-probabilities wording alone may speak, if it is surely above the floor.
@@ -92,8 +97,8 @@ def _sentence(level: str, found: Mapping[str, Score], name: str, rival: str) -> 
         other = rival or "other people"
         verb = "predicts" if gain.low > 0 else "does not surely predict"
         parts.append(
-            f": it {verb} {name}'s held-out words better than {other}'s, by {gain.value:.2f} bits per byte "
-            f"({gain.low:.2f} to {gain.high:.2f}) beyond what the base gains from the subject"
+            f": it {verb} {name}'s held-out words better than {other}'s, by {number(gain.value)} bits per byte "
+            f"({number(gain.low)} to {number(gain.high)}) more than the base does"
         )
     elif gain and gain.refused:
         parts.append(": whether it is this person rather than the subject could not be measured")
