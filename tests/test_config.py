@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gemel.config import DIAL, SCALES, load, parse, to_toml
+from gemel.config import DIAL, SCALES, load, parse
 from gemel.errors import ConfigError
+from gemel.pipeline.settings import to_toml
 
 
 def test_defaults_and_dial() -> None:
@@ -63,3 +64,9 @@ def test_what_is_written_reads_back() -> None:
         "corpus": {"split": [0.5, 0.25, 0.25]},
     }
     assert tomllib.loads(to_toml(raw)) == raw
+
+
+def test_the_seedling_is_trained_whole_unless_told_otherwise() -> None:
+    assert parse({}).train.method == "full"
+    assert parse({"model": {"base": "some/model"}}).train.method == "lora"
+    assert parse({"train": {"method": "lora"}}).train.method == "lora"

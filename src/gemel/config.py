@@ -7,7 +7,6 @@ file wins over the dial. Unknown keys are errors with a suggestion; all errors a
 from __future__ import annotations
 
 import difflib
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +32,6 @@ __all__ = [
     "TraitsSection",
     "load",
     "parse",
-    "to_toml",
-    "toml_value",
 ]
 
 Scale = Literal["tiny", "laptop", "gpu", "cluster"]
@@ -141,7 +138,7 @@ class TrainSection(Section):
     """Learning the voice."""
 
     method: Literal["lora", "rslora", "dora", "qlora", "int8", "full"] = "lora"
-    """What is trained; `full` suits bases up to 20 M parameters."""
+    """What is trained; `full` suits bases up to 20 M parameters and is set for the seedling."""
     rank: int = Field(default=16, ge=1)
     """LoRA rank."""
     alpha: float = Field(default=32.0, gt=0)
@@ -307,7 +304,7 @@ class Config(Section):
 
 DIAL: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tiny": {
-        "train": {"method": "lora", "batch_tokens": 2048, "max_minutes": 2.0},
+        "train": {"batch_tokens": 2048, "max_minutes": 2.0},
         "evaluate": {"replies": 60, "systems": ("base", "prompted", "voice", "impostor", "self")},
     },
     "laptop": {},
@@ -324,6 +321,8 @@ DIAL: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
 }
 """What each position of the dial sets."""
+SEEDLING: Mapping[str, Mapping[str, Any]] = {"train": {"method": "full"}}
+"""What the base that ships sets below the dial: it is small enough to be trained whole, which learns faster."""
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -350,8 +349,12 @@ def parse(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) ->
     given = _merge(raw, overrides or {})
     scale = given.get("scale", "laptop")
     dial = DIAL.get(scale, {}) if isinstance(scale, str) else {}
+    settings = _merge(dial, given)
+    model = settings.get("model", {})
+    if isinstance(model, Mapping) and model.get("base", "seedling") == "seedling":
+        settings = _merge(SEEDLING, settings)
     try:
-        return Config.model_validate(_merge(dial, given))
+        return Config.model_validate(settings)
     except ValidationError as error:
         lines = [_explain(dict(e)) for e in error.errors()]
         raise ConfigError("gemel.toml: " + "; ".join(lines), hint="`gemel config` lists every key.") from None
@@ -390,21 +393,3 @@ def _keys(path: list[str]) -> list[str]:
 
 
 SCALES: tuple[str, ...] = get_args(Scale)
-
-
-def to_toml(raw: Mapping[str, Any]) -> str:
-    """Write sections of plain values as TOML."""
-    lines = [f"{key} = {toml_value(value)}" for key, value in raw.items() if not isinstance(value, Mapping)]
-    for name, section in raw.items():
-        if isinstance(section, Mapping):
-            lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in section.items())]
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def toml_value(value: object) -> str:
-    """One value as TOML. JSON's strings, numbers and booleans are TOML's."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)

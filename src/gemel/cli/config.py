@@ -14,8 +14,9 @@ from gemel.cli.output import twin_option
 @twin_option
 def command(twin: Path, write: bool) -> None:
     """Show the configuration of this twin, every key with its meaning."""
-    from gemel.config import Config, Section, toml_value
+    from gemel.config import Config, Section
     from gemel.errors import ConfigError
+    from gemel.pipeline.settings import toml_value
     from gemel.workspace import Workspace, atomic
 
     workspace = Workspace(twin)

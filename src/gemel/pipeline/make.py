@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gemel.config import Config, to_toml
+from gemel.config import Config
 from gemel.errors import GemelError, MissingExtra, PersonUnknown, TooLittle
+from gemel.pipeline.settings import to_toml
 from gemel.workspace import Workspace, atomic
 
 __all__ = ["Done", "make"]
