@@ -25,9 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not (STATIC / "app" / "index.html").exists():
         reason = "the bundle is not built: make web"
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.get_closest_marker("browser"):
-            if reason:
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("browser") and reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @dataclass

@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import type { Props } from "../../App";
 import { client, got, type Schema } from "../../api";
 import { follow, type Job, start } from "../../jobs";
+import { go } from "../../route";
 import { Page, Trouble, Waiting } from "../../ui";
 import { useDoing } from "../../use";
 import { t } from "../../words";
@@ -25,6 +26,7 @@ export default function Welcome({ renew }: Props) {
   const names = files.map((f) => f.name);
 
   useEffect(() => {
+    go("welcome"); // a reload comes back here, even when a half-made twin could answer already
     doing.run(async () => {
       const [brought, jobs] = await Promise.all([got(client.GET("/api/inbox")), got(client.GET("/api/jobs"))]);
       setFiles(brought);
