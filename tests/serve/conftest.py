@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from gemel.serve.app import create_app
+from gemel.serve.app import STATIC, create_app
 from tests.serve.live import live_server
 from tests.twins import twin_config, twin_workspace
 
@@ -16,7 +16,7 @@ from tests.twins import twin_config, twin_workspace
 @pytest.fixture(name="app", scope="module")
 def _app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     root = tmp_path_factory.mktemp("serve")
-    return create_app(twin_workspace(root), twin_config(root))
+    return create_app(twin_workspace(root), twin_config(root), folder=STATIC)
 
 
 @pytest.fixture(name="token", scope="module")
@@ -34,7 +34,7 @@ def _client(app: FastAPI, token: str) -> Iterator[TestClient]:
 def _address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """(base address, token) of a server on a real port."""
     root = tmp_path_factory.mktemp("live")
-    app = create_app(twin_workspace(root), twin_config(root))
+    app = create_app(twin_workspace(root), twin_config(root), folder=STATIC)
     token = app.state.devices.add("tests", ("chat", "names"))[1]
     with live_server(app) as base:
         yield base, token

@@ -25,10 +25,11 @@ from gemel.serve.jobs import Jobs
 from gemel.serve.security import Devices, Shield
 from gemel.workspace import Workspace
 
-__all__ = ["LOOPBACK", "create_app", "page"]
+__all__ = ["LOOPBACK", "STATIC", "create_app", "page"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 STATIC = Path(__file__).parent / "static"
+"""The plain page."""
 
 
 class Health(BaseModel):
@@ -43,11 +44,14 @@ def page() -> Path:
     return bundle if (bundle / "index.html").exists() else STATIC
 
 
-def create_app(workspace: Workspace, config: Config, *, hosts: Iterable[str] = LOOPBACK) -> FastAPI:
+def create_app(
+    workspace: Workspace, config: Config, *, hosts: Iterable[str] = LOOPBACK, folder: Path | None = None
+) -> FastAPI:
     """The application for one workspace.
 
     Args:
         hosts: names it answers under.
+        folder: of the page; None: the bundle where it is installed, else the plain one.
     """
     house = House(workspace, config)
     devices = Devices(workspace.private / "devices.json")
@@ -71,7 +75,7 @@ def create_app(workspace: Workspace, config: Config, *, hosts: Iterable[str] = L
     faults.install(app)
     for part in (openai, own, people, work, drafts, likeness):
         app.include_router(part.router)
-    folder = page()
+    folder = folder or page()
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
