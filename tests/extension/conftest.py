@@ -115,7 +115,7 @@ def _paired(browser: Browser, app: FastAPI, server: str) -> Browser:
 @pytest.fixture(name="pages", scope="session")
 def _pages() -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             pass
 
     held = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(PAGES)))

@@ -170,8 +170,8 @@ async function* chunks(response: Response): AsyncGenerator<Chunk> {
     const lines = held.split("\n");
     held = lines.pop() ?? "";
     for (const line of lines) {
-      const data = line.replace(/\r$/, "").replace(/^data: ?/, "");
-      if (data === line || data === "[DONE]") continue;
+      const data = /^data: ?(.*?)\r?$/.exec(line)?.[1];
+      if (!data || data === "[DONE]") continue;
       yield JSON.parse(data) as Chunk;
     }
   }
