@@ -62,13 +62,8 @@ def test_a_run_is_made_and_answers_better(workspace: Workspace, method: str) -> 
     manifest = train_voice(workspace, config(workspace, method=method))
     run = workspace.run(str(manifest.extra["run"]))
     names = {p.name for p in run.iterdir()}
-    assert names == {
-        "config.toml",
-        "events.jsonl",
-        "base.json",
-        "manifest.json",
-        "model" if method == "full" else "adapter",
-    }
+    made = {"config.toml", "events.jsonl", "base.json", "manifest.json", "report.html"}
+    assert names == made | {"model" if method == "full" else "adapter"}
     assert workspace.current() == run.name
     assert manifest.extra["me"] == "Tom"
     twin = LocalScorer(load_run(run, ModelSection()))
@@ -184,4 +179,11 @@ def test_the_command_prints_what_a_person_wants_to_know(workspace: Workspace) ->
     assert "trained parameters" in done.output
     assert "bits per byte" in done.output
     assert "It is the twin now." in done.output
+    (run,) = workspace.runs.iterdir()
+    report = (run / "report.html").read_text(encoding="utf-8")
+    assert "bits per byte" in report
+    assert "are you there" in report
+    listed = CliRunner().invoke(command, ["--twin", str(workspace.root), "--runs"])
+    assert run.name in listed.output
+    assert "now" in listed.output
     assert time.monotonic() - start < 60

@@ -11,6 +11,7 @@ from gemel.cli.output import human, show_progress, table, twin_option
 
 if TYPE_CHECKING:
     from gemel.pipeline.plan import Plan
+    from gemel.workspace import Workspace
 
 __all__ = ["command"]
 
@@ -27,6 +28,7 @@ METHODS = ("lora", "rslora", "dora", "qlora", "int8", "full")
 @click.option("--minutes", type=float, default=None, help="Train for about this long at most.")
 @click.option("--recipe", default=None, help="A recipe by name or file; wins over gemel.toml.")
 @click.option("--plan", is_flag=True, help="Only say what memory and time it would take here.")
+@click.option("--runs", is_flag=True, help="Only list the runs there are, the best on held-out sessions first.")
 @click.option("--promote/--no-promote", default=None, help="Make the run the twin; by default only if there is none.")
 def command(twin: Path, dataset: str, run: str | None, recipe: str | None, plan: bool, **options: Any) -> None:
     """Learn the voice from the data set.
@@ -37,6 +39,9 @@ def command(twin: Path, dataset: str, run: str | None, recipe: str | None, plan:
     from gemel.workspace import Workspace
 
     promote = options.pop("promote")
+    if options.pop("runs"):
+        click.echo(_listed(Workspace(twin)))
+        return
     overrides = load_recipe(recipe) if recipe else {}
     for key, section, name in (
         ("base", "model", "base"),
@@ -65,6 +70,28 @@ def command(twin: Path, dataset: str, run: str | None, recipe: str | None, plan:
     click.echo(_summary(name, extra, manifest.counts))
     now = workspace.current()
     click.echo("It is the twin now." if now == name else f"The twin is still {now}; `--promote` changes that.")
+
+
+def _listed(workspace: Workspace) -> str:
+    from gemel.pipeline.run_report import compare_runs
+
+    def shown(bits: float | None) -> str:
+        return "–" if bits is None else f"{bits:.3f}"
+
+    rows = [
+        (
+            r.run,
+            "now" if r.current else "",
+            r.base,
+            r.method,
+            r.steps,
+            human(r.seconds),
+            shown(r.bits_before),
+            shown(r.bits),
+        )
+        for r in compare_runs(workspace)
+    ]
+    return table(("run", "twin", "base", "method", "steps", "time", "bits/byte before", "after"), rows)
 
 
 def _planned(plan: Plan) -> str:

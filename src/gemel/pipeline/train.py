@@ -21,6 +21,7 @@ from gemel.errors import ConfigError
 from gemel.examples import Example, read_examples
 from gemel.model.base import Base, load_base, save_base_file, seedling_path
 from gemel.model.lora import save_adapter
+from gemel.pipeline.run_report import write_run_report
 from gemel.sinks import open_sinks
 from gemel.track import emit
 from gemel.train.fit import FitResult, fit
@@ -153,11 +154,12 @@ def _train(
     (folder / "config.toml").write_text(to_toml(config.model_dump(mode="json", by_alias=True)), encoding="utf-8")
     base = load_base(model, device=best_device(), add_tokens=True)
     examples = list(read_examples(data / "train.parquet"))
+    held = list(_read(data / "valid.parquet"))
     condition = conditioner.begin(base, examples) if conditioner else None
     result = fit(
         base,
         examples,
-        _read(data / "valid.parquet"),
+        held,
         config.train,
         folder,
         condition=condition,
@@ -168,6 +170,8 @@ def _train(
         save_voice(base, folder, full=config.train.method == "full", revision=model.revision)
         if conditioner:
             conditioner.save(folder)
+        if conditioner is None:  # samples of a voice with traits need them set: `gemel traits write` shows those
+            write_run_report(folder, base, held, result, config.train.seed)
         emit("train.done", step=result.steps, best_step=result.best_step, seconds=round(result.seconds, 1))
     return result
 
