@@ -143,7 +143,8 @@ class Client:
         self._structured = True
         self._session: aiohttp.ClientSession | None = None
         key = endpoint.key or os.environ.get(KEY, "")
-        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        agent = {"Content-Type": "application/json", "User-Agent": "gemel"}
+        self._headers = {**agent, **({"Authorization": f"Bearer {key}"} if key else {})}
         self._chat = URL(f"{endpoint.base}/chat/completions", encoded=True)
         self._plain = URL(f"{endpoint.base}/completions", encoded=True)
 
@@ -161,7 +162,11 @@ class Client:
             timeout = aiohttp.ClientTimeout(total=self.deadline / 3, sock_connect=min(10.0, self.deadline / 3))
             connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers
+                connector=connector,
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
+                skip_auto_headers=("Accept", "Accept-Encoding"),
             )
         return self._session
 
