@@ -26,6 +26,8 @@ HELD = (
     ("Mara", "good. nobody asks why it is under your bed"),
 )
 """Written for this test; in no corpus."""
+BOUND = 2.05
+"""Bits per byte of HELD; the weights that ship have 1.95."""
 
 
 @pytest.fixture(scope="module")
@@ -157,10 +159,6 @@ def test_the_shipped_folder_loads_and_beats_the_bound(shipped, bpe):
     assert torch.isfinite(logp).all()
     cost = -logp.gather(-1, ids[:, 1:, None]).sum().item() / math.log(2)
     assert cost / sum(len(s.text.encode()) for s in parts if not s.special) < BOUND
-
-
-BOUND = 3.0
-"""Bits per byte of HELD."""
 
 
 def test_baseline_probabilities_sum_to_one(recipe):
