@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import sqlite3
 import zipfile
 from datetime import UTC, datetime
@@ -53,12 +54,24 @@ def chats(split: str = "train") -> list[Example]:
     return out
 
 
-@pytest.fixture(name="memory", params=["minilm", "hash", None])
-def _memory(tmp_path: Path, request: pytest.FixtureRequest) -> Memory:
-    name = request.param
-    memory = Memory(tmp_path / "memory.sqlite", (lambda: embedder(name)) if name else None)
+@pytest.fixture(name="built", scope="module", params=["minilm-int8", "hash", None])
+def _built(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, str | None]:
+    path = tmp_path_factory.mktemp("memory") / "memory.sqlite"
+    memory = open_memory(path, request.param)
     memory.sync(chats(), fingerprint="one")
-    return memory
+    memory.close()
+    return path, request.param
+
+
+@pytest.fixture(name="memory")
+def _memory(built: tuple[Path, str | None], tmp_path: Path) -> Memory:
+    shutil.copy(built[0], tmp_path / "memory.sqlite")
+    return open_memory(tmp_path / "memory.sqlite", built[1])
+
+
+def open_memory(path: Path, name: str | None) -> Memory:
+    """A memory with this embedder; None: words alone."""
+    return Memory(path, (lambda: embedder(name)) if name else None)
 
 
 @pytest.mark.parametrize(
