@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,16 +182,11 @@ def _merge_leftovers(job: Job) -> None:
             path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
 
 
-class _journals(ExitStack):  # noqa: N801  a context manager, used like a function
+@contextmanager
+def _journals(job: Job) -> Iterator[tuple[Journal, Journal]]:
     """The common journals of a job, open for writing."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self._job = job
-
-    def __enter__(self) -> Any:
-        super().__enter__()
-        return tuple(self.enter_context(Journal(self._job.file(what))) for what in ("calls", "dead"))
+    with Journal(job.file("calls")) as calls, Journal(job.file("dead")) as dead:
+        yield calls, dead
 
 
 def _results(job: Job, rows: Callable[[], Iterable[Row]]) -> Iterator[Row | Failed]:
@@ -209,8 +205,8 @@ def _rounds(job: Job) -> Outcome:
     added = everyone
     for number in range(1, job.rounds + 1):
         wanted = list(frontier(added, job.section.locale, each=job.each))
-        report = report.plus(_ask(job, lambda wanted=wanted: wanted, name=f"round {number}"))  # type: ignore[misc]
-        found = list(_results(job, lambda wanted=wanted: wanted))  # type: ignore[misc]
+        report = report.plus(_ask(job, partial(iter, wanted), name=f"round {number}"))
+        found = list(_results(job, partial(iter, wanted)))
         failed += [f for f in found if isinstance(f, Failed)]
         made = (r for r in found if not isinstance(r, Failed))
         added = list(screened(made, _joined(("persona",)), screens, dropped))
