@@ -8,12 +8,12 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_PROGRESS_BAR := off
 
-.PHONY: demo test lint types floors unit slow format reference web extension clean
+.PHONY: demo test lint types floors unit browser slow format reference web extension clean
 
 demo: $(VENV)/.run
 	$(BIN)/gemel demo
 
-test: lint types floors unit
+test: lint types floors unit browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check --output-format concise .
@@ -27,6 +27,13 @@ floors: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# Playwright's loop does not share a process with other loops, so each folder has its own.
+# Without Chromium, or without the bundles that need Node, these tests are skipped and say so.
+browser: $(VENV)/.dev
+	$(BIN)/python -m pytest -m browser -rs tests/serve
+	$(BIN)/python -m pytest -m browser -rs tests/browser
+	$(BIN)/python -m pytest -m browser -rs tests/extension
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -279,7 +279,7 @@ def test_a_time_bound_plans_fewer_steps_and_a_resume_keeps_them(tmp_path: Path, 
     assert 4 < planned < 10_000
     result = fit(base_at(tmp_path), TRAIN, (), section, folder)
     assert result.steps == planned
-    assert result.seconds < 6
+    assert result.seconds < 60
 
 
 def test_rehearsal_is_mixed_in(tmp_path: Path, folder: Path) -> None:
