@@ -79,7 +79,7 @@ def test_an_edited_question_is_a_branch_that_outlives_a_reload(talk: Any) -> Non
 
 
 def test_an_answer_can_be_stopped(talk: Any) -> None:
-    """The server holds the stream open, so that there is something to stop."""
+    """The request is held back in the browser, so that there is something to stop."""
     talk.route("**/v1/chat/completions", lambda route: None)
     talk.get_by_role("button", name="New talk").click()
     talk.fill("#write", "Tell me everything.")

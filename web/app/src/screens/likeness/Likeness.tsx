@@ -38,7 +38,7 @@ export default function Likeness({ twin }: Props) {
 function Scores({ scores }: { scores: Schema["ScoreInfo"][] }) {
   return (
     <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={t.likenessTitle}>
-      <table className="table">
+      <table className="table min-w-[40rem]">
         <thead><tr><th>{t.metric}</th><th>{t.system}</th><th className="text-right">{t.value}</th><th>{t.interval}</th></tr></thead>
         <tbody>
           {scores.map((s, i) => (
