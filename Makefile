@@ -56,5 +56,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -e '.[dev]'
 	@touch $@ $(VENV)/.run
 
+# The bundles need Node 20 or later; nothing else does.
+web:
+	cd web/app && npm ci --no-audit --no-fund && npm run build
+
+extension:
+	cd web/extension && npm ci --no-audit --no-fund && npm run zip
+
 clean:
 	rm -rf demo-twin .mypy_cache .ruff_cache .pytest_cache .hypothesis
