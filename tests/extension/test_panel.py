@@ -29,7 +29,7 @@ def test_pair_by_code_then_talk(browser: Browser, app: FastAPI, server: str) -> 
     options.fill("#code", "WRONGONE")
     options.click("#connect")
     expect(options.locator("#trouble")).to_contain_text("wrong, used or too old")
-    options.fill("#code", app.state.devices.code(["chat"]))
+    options.fill("#code", app.state.devices.code())
     options.click("#connect")
     expect(options.locator("#state")).to_contain_text("Paired. AI imitation of", timeout=SLOW)
     stored = options.evaluate("() => chrome.storage.local.get('settings')")["settings"]

@@ -31,6 +31,8 @@ class PairRequest(Strict):
 
     code: str = Field(min_length=4, max_length=20)
     name: str = Field(default="a browser", min_length=1, max_length=80)
+    scopes: list[Scope] = Field(default=list(SCOPES), min_length=1, max_length=4)
+    """What the device wants to do; it gets no more than the code gives."""
 
 
 class Paired(BaseModel):
@@ -115,7 +117,7 @@ class StoredInfo(BaseModel):
 async def pair(request: Request, body: PairRequest) -> Paired:
     """Exchange a pairing code for a token."""
     devices: Devices = request.app.state.devices
-    found = devices.pair(body.code, body.name)
+    found = devices.pair(body.code, body.name, only=body.scopes)
     if found is None:
         raise Forbidden("this code is wrong, used or too old", hint="`gemel serve` shows a new one.")
     device, token = found

@@ -91,8 +91,12 @@ class Devices:
             self._codes[code] = (time.monotonic() + CODE_SECONDS, tuple(scopes))
         return code
 
-    def pair(self, code: str, name: str) -> tuple[Device, str] | None:
-        """Exchange a code for a token; None when the code is wrong, used, or too old."""
+    def pair(self, code: str, name: str, *, only: Iterable[str] = SCOPES) -> tuple[Device, str] | None:
+        """Exchange a code for a token; None when the code is wrong, used, or too old.
+
+        Args:
+            only: what the device asks for; it gets no more than the code gives.
+        """
         with self._lock:
             wanted = code.strip().upper().replace("-", "")
             found = next((c for c in self._codes if hmac.compare_digest(c.encode(), wanted.encode())), None)
@@ -102,7 +106,7 @@ class Devices:
                 if self._failures >= TRIES:
                     self._codes.clear()
                 return None
-        return self.add(name, scopes)
+        return self.add(name, [s for s in scopes if s in set(only)])
 
     def add(self, name: str, scopes: Iterable[str]) -> tuple[Device, str]:
         """A new device and its token, which is shown this once."""

@@ -58,10 +58,11 @@ interface Chunk {
   error?: ErrorBody["error"];
 }
 
-/** Exchange the code that `gemel serve` shows for a token. */
+/** Exchange the code that `gemel serve` shows for a token that may chat and nothing else. */
 export async function pair(server: string, code: string): Promise<string> {
   const name = "Chrome extension";
-  const response = await send(server, "/api/pair", { method: "POST", body: JSON.stringify({ code, name }) });
+  const body = JSON.stringify({ code, name, scopes: ["chat"] });
+  const response = await send(server, "/api/pair", { method: "POST", body });
   return ((await response.json()) as Paired).token;
 }
 
