@@ -56,7 +56,7 @@ MOODS = (
     r"Very \w+|Quite \w+|Still|Now deeply|Almost|Half|Hardly|Not at all|Not attending|Far from|Much|Reads|Encouraged|"
     r"Out of patience|As (?:he|she|they)|A genial|Inept|Appalled|Amazed|Astounded|Disappointed|Furious|Shocked|Hurt|"
     r"Desperate|Dazed|Determined|Unmoved|Unruffled|Undismayed|Impressed|Moved|Revolted|Startled|Wounded|Angry|Intent|"
-    r"Severe|Glib|Brisk|Interested|Puzzled|Relieved|Deferential|Horrified|Alarmed|Tempted|Staggered|Hearty|Sincere|"
+    r"Stupent|Severe|Glib|Brisk|Interested|Puzzled|Relieved|Deferential|Horrified|Alarmed|Tempted|Staggered|Hearty|Sincere|"
     r"Soothed|Cool|Busy"
 )
 PLACES = r"With|In (?:his|her|a|despair|tears|great|the space)|(?:On|Over|At) (?:his|her|the)"

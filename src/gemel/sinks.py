@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,7 +150,11 @@ class MLflow:
         self._mlflow.end_run()
 
 
-SINKS = {"tensorboard": TensorBoard, "wandb": Wandb, "mlflow": MLflow}
+SINKS: Mapping[str, Callable[[Path, Mapping[str, Any]], Sink]] = {
+    "tensorboard": TensorBoard,
+    "wandb": Wandb,
+    "mlflow": MLflow,
+}
 
 
 @contextmanager

@@ -127,12 +127,9 @@ def _build(workspace: Workspace, config: Config) -> str:
 
 
 def _remember(workspace: Workspace, config: Config) -> str:
-    from gemel.model.twin import prepare
+    from gemel.pipeline.remember import remember
 
-    parts = prepare(workspace, config)
-    summary = f"{len(parts.memory):,} turns remembered"
-    parts.memory.close()
-    return summary
+    return remember(workspace, config)
 
 
 def _train(workspace: Workspace, config: Config) -> str:

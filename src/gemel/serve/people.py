@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -31,7 +31,7 @@ class PairRequest(Strict):
 
     code: str = Field(min_length=4, max_length=20)
     name: str = Field(default="a browser", min_length=1, max_length=80)
-    scopes: list[Scope] = Field(default=list(SCOPES), min_length=1, max_length=4)
+    scopes: list[Scope] = Field(default_factory=lambda: list(get_args(Scope)), min_length=1, max_length=4)
     """What the device wants to do; it gets no more than the code gives."""
 
 
