@@ -13,7 +13,7 @@ export PIP_PROGRESS_BAR := off
 demo: $(VENV)/.run
 	$(BIN)/gemel demo
 
-test: lint types floors unit browser
+test: lint types floors browser unit
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check --output-format concise .
