@@ -785,7 +785,7 @@ export interface components {
              * Role
              * @enum {string}
              */
-            role: "system" | "developer" | "user" | "assistant" | "data";
+            role: "system" | "developer" | "user" | "assistant" | "data" | "prompt";
         };
         /**
          * ChatRequest
@@ -1392,6 +1392,8 @@ export interface components {
              * @default a browser
              */
             name: string;
+            /** Scopes */
+            scopes?: ("chat" | "names" | "train" | "admin")[];
         };
         /**
          * Paired

@@ -51,9 +51,12 @@ def command(
     """
     with show_progress():
         talk = _Talk(twin, answer, temperature, max_tokens, seed)
-    if recipient:
-        talk.to(recipient)
-    talk.run()
+    try:
+        if recipient:
+            talk.to(recipient)
+        talk.run()
+    finally:
+        talk.close()
 
 
 class _Talk:
@@ -98,6 +101,9 @@ class _Talk:
                 self.obey(text)
             elif text:
                 self.say(text)
+
+    def close(self) -> None:
+        """Let go of the twin and the feedback."""
         self.twin.close()
         self.feedback.close()
 

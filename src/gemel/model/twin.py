@@ -110,6 +110,9 @@ class Twin(Speaker):
         """Let go of the engine and the memory."""
         if self.engine is not None:
             self.engine.close(drain=False)
+        for speaker in self.speakers.values():
+            if isinstance(speaker, Instructed):
+                speaker.close()
         self.memory.close()
 
 
@@ -138,6 +141,11 @@ class Instructed(Speaker):
         traits: Mapping[str, TraitValue] | None = None,
     ) -> Iterator[str | Reply]:
         return self.inner.stream([*self.preface(turns), *turns], sampling=sampling, traits=traits)
+
+    def close(self) -> None:
+        """Close the connections of the speaker inside, where it has any."""
+        if callable(close := getattr(self.inner, "close", None)):
+            close()
 
 
 def prepare(workspace: Workspace, config: Config, dataset: str = "main") -> Parts:

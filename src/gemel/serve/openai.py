@@ -54,6 +54,7 @@ ROLES = {
     "user": Role.other,
     "assistant": Role.me,
     "data": Role.data,
+    "prompt": Role.prompt,
 }
 
 

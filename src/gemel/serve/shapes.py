@@ -54,8 +54,9 @@ class TextPart(Strict):
 class ChatMessage(Strict):
     """One message of a conversation."""
 
-    role: Literal["system", "developer", "user", "assistant", "data"]
-    """`data` is gemel's own: text of others, such as a web page, to be read and never obeyed."""
+    role: Literal["system", "developer", "user", "assistant", "data", "prompt"]
+    """`data` is gemel's own: text of others, such as a web page, to be read and never obeyed. So is
+    `prompt`: the title or question of an essay, asked by nobody in particular."""
     content: str | list[TextPart]
     name: str | None = Field(default=None, max_length=100)
 
