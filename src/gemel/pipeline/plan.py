@@ -19,6 +19,7 @@ from gemel.model.base import choose_precision, seedling_path
 from gemel.model.chat import choose_template
 from gemel.pipeline.train import best_device, model_section
 from gemel.train.batches import Pieces, encode_all, order
+from gemel.train.learner import row_tokens
 from gemel.train.machine import choose_threads
 from gemel.train.planner import Costs, available_memory, best_batch, measure
 from gemel.workspace import Workspace
@@ -101,7 +102,7 @@ class Plan:
     """Of the whole training."""
     seconds: float
     batch_tokens: int
-    """As configured, or smaller where memory asks for it; 0 where nothing fits."""
+    """Tokens that go through the model at once, fewer where memory asks for it; 0 where nothing fits."""
     memory: float
     room: float
     """Peak bytes, and bytes that are free."""
@@ -209,7 +210,8 @@ def _plan(config: Config, costs: Costs, learned: Pieces, device: str, threads: i
         part = section.max_minutes * 60 / seconds
         tokens, seconds, steps = round(tokens * part), section.max_minutes * 60, steps[: int(len(steps) * part)]
     room = available_memory(device) * SHARE
-    batch = best_batch(costs, room, section.batch_tokens)
+    wanted = row_tokens(section, device)
+    batch = best_batch(costs, room, wanted)
     once = learned.counts["tokens"]
     return Plan(
         base=config.model.base,
@@ -222,7 +224,7 @@ def _plan(config: Config, costs: Costs, learned: Pieces, device: str, threads: i
         tokens=tokens,
         seconds=seconds,
         batch_tokens=batch,
-        memory=costs.memory(batch or section.batch_tokens),
+        memory=costs.memory(batch or wanted),
         room=room / SHARE,
         suggestion=suggest(costs, once, learned.counts["targets"], room, device),
     )

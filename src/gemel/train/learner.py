@@ -32,6 +32,8 @@ from gemel.train.optimizer import build
 __all__ = ["Condition", "Held", "Learner"]
 
 BEST, CHECKPOINTS = "best.safetensors", "checkpoints"
+CPU_ROW = 1024
+"""Tokens that go through a CPU at once: longer rows leave its caches and take more memory (see docs/LOG.md)."""
 LEAST_HELD = 8192
 """Tokens that are evaluated however small the batches are."""
 Condition = Callable[[Batch], None]
@@ -55,7 +57,7 @@ class Held:
         learned = [[t for t, learn in zip(p.encoded.ids, p.encoded.learn, strict=True) if learn] for p in chosen]
         size = sum(len(base.template.codec.decode(ids).encode()) for ids in learned)
         tokens = sum(len(p.encoded.ids) for p in chosen)
-        return cls(list(rows_of(chosen, section.batch_tokens)), tokens, sum(map(len, learned)), size)
+        return cls(list(rows_of(chosen, row_tokens(section, base.device.type))), tokens, sum(map(len, learned)), size)
 
     def mean(self, nats: float) -> tuple[float, float]:
         """Nats per target and bits per byte."""
@@ -169,7 +171,7 @@ class Learner:
         """Fill the gradients of the step's mean loss; where memory runs out, again in smaller rows."""
         weight = sum(self._weight(piece) for pieces in micro for piece in pieces)
         while True:
-            limit = self.at.batch_limit or self.section.batch_tokens
+            limit = self.at.batch_limit or row_tokens(self.section, self.base.device.type)
             try:
                 self.optimizer.zero_grad(set_to_none=True)
                 total = torch.zeros((), device=self.base.device)
@@ -197,6 +199,11 @@ class Learner:
 
     def _seed(self) -> int:
         return (self.section.seed * 1_000_003 + self.at.step) * 1_009 + self.crew.rank
+
+
+def row_tokens(section: TrainSection, device: str) -> int:
+    """Tokens that go through the model at once; a step's gradient does not depend on it."""
+    return min(section.batch_tokens, CPU_ROW) if device == "cpu" else section.batch_tokens
 
 
 def rows_of(pieces: Sequence[Piece], limit: int) -> Iterable[list[Piece]]:

@@ -25,6 +25,7 @@ from gemel.model.base import weights_of
 from gemel.model.lora import inject
 from gemel.model.packed import CHUNK, Batch, Piece, pack, packing, token_losses
 from gemel.model.template import Encoded
+from gemel.train.learner import row_tokens
 from gemel.train.methods import adapter_spec
 
 __all__ = ["Costs", "available_memory", "measure", "probe_row"]
@@ -124,7 +125,7 @@ def measure(
         head_seconds=head,
         fixed_seconds=rest / tokens,
         layer_bytes=max(kept[1] - kept[0], 0) / tokens,
-        working_bytes=_process_bytes(device) + 3 * 4 * CHUNK * vocabulary + 6 * 4 * widest * section.batch_tokens,
+        working_bytes=_process_bytes(device) + 3 * 4 * CHUNK * vocabulary + 6 * 4 * widest * row_tokens(section, device),
         checkpointing=section.checkpointing,
         optimizer=section.optimizer,
     )
