@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from known_people import PEOPLE
 
+from gemel.config import PrivacySection
 from gemel.privacy.guard import LENGTH, Guard, Quotes
 from gemel.privacy.scrub import Scrubber
 from gemel.privacy.vault import Vault
@@ -58,3 +59,58 @@ def test_an_index_holds_no_words_and_reads_back(tmp_path: Path) -> None:
 @given(before=st.text(max_size=40), after=st.text(max_size=40))
 def test_cleaned_text_is_clean(before: str, after: str, guard: Guard) -> None:
     assert guard.check(guard.clean(f"{before} {SECRET} {after}")) == []
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    before=st.text(max_size=60),
+    told=st.sampled_from(
+        [SECRET, "call me on 0170 1234567", "my pin is 4711", "it was Anna Schmidt", "a@mail.example.org"]
+    ),
+    after=st.text(max_size=90),
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=30),
+)
+def test_a_stream_gives_nothing_away_wherever_it_is_cut(
+    before: str, told: str, after: str, sizes: list[int], guard: Guard
+) -> None:
+    text = f"{before} {told} {after}"
+    assert guard.check("".join(guard.stream(_cut(text, sizes)))) == []
+
+
+def test_a_stream_gives_what_the_whole_gives_and_waits_no_longer_than_it_must(guard: Guard) -> None:
+    text = (
+        f"so. {SECRET}, you know. "
+        + "this is plain talk about nothing at all " * 8
+        + "call 0 1 7 0 1 2 3 4 5 6 7 8 then"
+    )
+    window = guard.window()
+    waiting, out = [], ""
+    for i, piece in enumerate(_cut(text, [3])):
+        out += window.add(piece)
+        waiting.append(3 * (i + 1) - len(out))
+    out += window.end()
+    assert out == guard.clean(text)
+    assert max(waiting) < len(SECRET) + 64
+
+
+def test_a_stream_without_white_space_leaves_all_the_same(guard: Guard) -> None:
+    window = guard.window()
+    assert window.add("x" * 1000) == "x" * 600
+    assert window.end() == "x" * 400
+
+
+def test_mode_drop_hides_and_does_not_swallow_the_answer(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "vault.sqlite")
+    guard = Guard([], Scrubber(vault, PEOPLE, PrivacySection(mode="drop")))
+    assert guard.clean("fine, call 0170 1234567") == "fine, call [phone-1]"
+    assert "".join(guard.stream(["fine, call 0170 ", "1234567"])) == "fine, call [phone-1]"
+    vault.close()
+
+
+def _cut(text: str, sizes: list[int]) -> Iterator[str]:
+    """The text in pieces of these sizes, over and over."""
+    start, turn = 0, 0
+    while start < len(text):
+        yield text[start : start + sizes[turn % len(sizes)]]
+        start += sizes[turn % len(sizes)]
+        turn += 1

@@ -1,11 +1,13 @@
 """The last look at text that goes out: eight words in a row of somebody else, and what the detectors find.
 
 Eight words in a row are kept as hashes, so that the index gives nobody's words away by itself. What the person
-wrote too (a song both quoted, a phrase of both) is not somebody else's. Paraphrase passes: see `gemel audit`.
+wrote too (a song both quoted, a phrase of both) is not somebody else's. Text that comes in pieces passes a
+`Window`, which holds the last words back until it is known what they belong to. Paraphrase passes: see `gemel audit`.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -14,15 +16,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gemel.privacy.scrub import Scrubber
+from gemel.privacy.view import Span
 from gemel.records import Message, read_records
 from gemel.text import fold, words
 from gemel.workspace import Workspace, atomic, fingerprint, hash_file
 
-__all__ = ["LENGTH", "Finding", "Guard", "Quotes", "guard_of"]
+__all__ = ["LENGTH", "Finding", "Guard", "Quotes", "Window", "guard_of"]
 
 LENGTH = 8
 """Words in a row that count as somebody's."""
 _CUT = "…"
+_HELD = 48
+"""Characters held back at least: a card's number with a space after every digit is shorter."""
+_MOST = 400
+"""Characters held back at most."""
+_BEHIND = 160
+"""Characters that have left and are still looked at: the word before a number says what it is."""
+_START = re.compile(r"(?<!\S)\S*$")
 
 
 class Finding(NamedTuple):
@@ -143,4 +153,83 @@ class Guard:
         for start, stop in self.quotes.find(text):
             pieces += [text[end:start], _CUT]
             end = stop
-        return self.scrubber.text("".join([*pieces, text[end:]]))
+        return self.scrubber.hidden("".join([*pieces, text[end:]]))
+
+    def spans(self, text: str) -> list[Span]:
+        """What `clean` takes out, without overlaps: a quote hides what stands in it. In mode `off` quotes alone."""
+        quotes = [Span(start, end, "quote") for start, end in self.quotes.find(text)]
+        found = self.scrubber.findings(text) if self.scrubber.section.mode != "off" else []
+        return sorted([*quotes, *(s for s in found if all(s.end <= q.start or q.end <= s.start for q in quotes))])
+
+    def replace(self, text: str, spans: Iterable[Span], start: int, end: int) -> str:
+        """text[start:end] without these spans, of which the first may have begun before."""
+        pieces, done = [], start
+        for span in spans:
+            if span.start < end:
+                known = span.kind != "quote" and span.start >= start
+                stand_in = self.scrubber.stand_in(span, text[span.start : span.end]) if known else _CUT
+                pieces += [text[done : max(done, span.start)], stand_in]
+                done = span.end
+        clean = "".join([*pieces, text[done:end]])
+        return self.clean(clean) if pieces else clean
+
+    def window(self) -> Window:
+        """For one text that comes in pieces."""
+        return Window(self)
+
+    def stream(self, pieces: Iterable[str]) -> Iterator[str]:
+        """The same as `clean` for text that comes in pieces; see `Window`."""
+        window = self.window()
+        for piece in pieces:
+            if ready := window.add(piece):
+                yield ready
+        if rest := window.end():
+            yield rest
+
+
+class Window:
+    """One text on its way out. Its last eight words, and at least 48 characters, wait until more has come or it ends.
+
+    Something longer than 400 characters without a white space may leave in parts.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._text = ""
+        """What left last, and what waits."""
+        self._left = 0
+        """Characters of it that have left."""
+
+    def add(self, piece: str) -> str:
+        """What may leave now."""
+        self._text += piece
+        found = words(self._text[self._left :])
+        if len(self._text) - self._left <= _HELD or len(found) <= LENGTH:
+            return self._release(len(self._text) - _MOST)
+        return self._release(max(self._before(found[-LENGTH:]), len(self._text) - _MOST))
+
+    def end(self) -> str:
+        """The rest."""
+        return self._release(len(self._text))
+
+    def _before(self, last: list[str]) -> int:
+        """Where the last words begin, and whatever is written together with them."""
+        at = len(self._text)
+        for word in reversed(last):
+            at = self._text.rindex(word, 0, at)
+        at = min(at, len(self._text) - _HELD)
+        together = _START.search(self._text, 0, at)
+        return together.start() if together else at
+
+    def _release(self, end: int) -> str:
+        """What stands before `end`, clean; findings are not cut in two."""
+        if end <= self._left:
+            return ""
+        spans = self._guard.spans(self._text)
+        end = next((s.start for s in spans if s.start < end < s.end), end)
+        if end <= self._left:
+            return ""
+        ready = self._guard.replace(self._text, [s for s in spans if s.end > self._left], self._left, end)
+        drop = max(0, end - _BEHIND)
+        self._text, self._left = self._text[drop:], end - drop
+        return ready

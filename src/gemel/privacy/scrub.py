@@ -76,6 +76,13 @@ class Scrubber:
 
     def texts(self, texts: Sequence[str]) -> list[str | None]:
         """Many texts at once, which is much faster; None for one that mode `drop` drops."""
+        return self._scrubbed(texts, drop=self.section.mode == "drop")
+
+    def hidden(self, text: str) -> str:
+        """One text, scrubbed and never dropped."""
+        return self._scrubbed([text], drop=False)[0] or ""
+
+    def _scrubbed(self, texts: Sequence[str], *, drop: bool) -> list[str | None]:
         out: list[str | None] = list(texts)
         if self.section.mode == "off":
             return out
@@ -86,10 +93,11 @@ class Scrubber:
             found = self._find([out[i] or "" for i in pending])
             touched = []
             for i, spans in zip(pending, found):
-                if spans:
+                if drop and any(s.kind != NAME for s in spans):
+                    out[i] = None
+                elif spans:
                     out[i] = self._replace(out[i] or "", spans)
-                    if out[i] is not None:
-                        touched.append(i)
+                    touched.append(i)
             pending = touched
         return out
 
@@ -184,17 +192,16 @@ class Scrubber:
     def _kept(self, view: View, span: Span) -> bool:
         return bool(self._keep) and view.text[span.start : span.end].casefold() in self._keep
 
-    def _replace(self, text: str, spans: list[Span]) -> str | None:
-        if self.section.mode == "drop" and any(s.kind != NAME for s in spans):
-            return None
+    def _replace(self, text: str, spans: list[Span]) -> str:
         pieces, end = [], 0
         for span in spans:
             self.counts[span.kind] += 1
-            pieces += [text[end : span.start], self._stand_in(span, text[span.start : span.end])]
+            pieces += [text[end : span.start], self.stand_in(span, text[span.start : span.end])]
             end = span.end
         return "".join([*pieces, text[end:]])
 
-    def _stand_in(self, span: Span, surface: str) -> str:
+    def stand_in(self, span: Span, surface: str) -> str:
+        """What stands for something found, written like this."""
         if self.section.mode == "redact":
             return f"[{span.kind}]"
         if span.kind != NAME:
