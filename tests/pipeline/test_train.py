@@ -62,7 +62,7 @@ def test_a_run_is_made_and_answers_better(workspace: Workspace, method: str) -> 
     manifest = train_voice(workspace, config(workspace, method=method))
     run = workspace.run(str(manifest.extra["run"]))
     names = {p.name for p in run.iterdir()}
-    made = {"config.toml", "events.jsonl", "base.json", "manifest.json", "report.html"}
+    made = {"config.toml", "events.jsonl", "base.json", "manifest.json", "report.html", "learned.parquet"}
     assert names == made | {"model" if method == "full" else "adapter"}
     assert workspace.current() == run.name
     assert manifest.extra["me"] == "Tom"

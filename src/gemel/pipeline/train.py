@@ -22,6 +22,8 @@ from gemel.examples import Example, read_examples
 from gemel.model.base import Base, load_base, save_base_file, seedling_path
 from gemel.model.lora import save_adapter
 from gemel.pipeline.run_report import write_run_report
+from gemel.pipeline.seal import ids_of, save_learned, weights_of
+from gemel.pipeline.warm import go_on
 from gemel.sinks import open_sinks
 from gemel.track import emit
 from gemel.train.fit import FitResult, fit
@@ -57,6 +59,7 @@ def train_voice(
     *,
     conditioner: Conditioner | None = None,
     stop: Callable[[], bool] | None = None,
+    start: str | None = None,
 ) -> Manifest:
     """Train a voice on a data set, unless that run is there already. It becomes the twin if there is none.
 
@@ -67,6 +70,7 @@ def train_voice(
         run: the run's id; None: derived from data, base and settings.
         conditioner: what is trained beside the voice.
         stop: asked after every step; true ends with a checkpoint to go on from.
+        start: id of a run whose weights it goes on from; None: the base's own.
 
     Raises:
         MissingStage: when the data set is not there.
@@ -82,6 +86,8 @@ def train_voice(
             "traits": config.traits.model_dump(mode="json") if conditioner else {},
         }
         inputs = {"dataset": built.fingerprint, "base": base_hash(model)}
+        if start:
+            inputs["start"] = workspace.need(workspace.run(start), f"the run '{start}'", "gemel train").fingerprint
         wanted = fingerprint("train", inputs, settings, seed=config.train.seed)
         folder = workspace.run(run or f"{dataset}-{wanted[:8]}")
         manifest = workspace.fresh(folder, wanted)
@@ -89,7 +95,7 @@ def train_voice(
             _begin(folder, wanted)
             flat = {f"{k}.{n}": v for k, section in settings.items() for n, v in section.items()}
             with open_sinks(folder, config.train.sinks, flat):
-                result = _train(folder, config, model, data, conditioner, stop)
+                result = _train(folder, config, model, data, conditioner, stop, workspace.run(start) if start else None)
                 if result.reason == "stopped":
                     return Manifest(stage="train", fingerprint="", extra={"reason": "stopped", "run": folder.name})
                 manifest = _manifest(folder, built, wanted, inputs, settings, result, dataset)
@@ -150,9 +156,12 @@ def _train(
     data: Path,
     conditioner: Conditioner | None,
     stop: Callable[[], bool] | None,
+    start: Path | None,
 ) -> FitResult:
     (folder / "config.toml").write_text(to_toml(config.model_dump(mode="json", by_alias=True)), encoding="utf-8")
     base = load_base(model, device=best_device(), add_tokens=True)
+    if start is not None:
+        go_on(base, start, model, config.train.method)
     examples = list(read_examples(data / "train.parquet"))
     held = list(_read(data / "valid.parquet"))
     condition = conditioner.begin(base, examples) if conditioner else None
@@ -168,6 +177,7 @@ def _train(
     )
     if result.reason != "stopped":
         save_voice(base, folder, full=config.train.method == "full", revision=model.revision)
+        save_learned(folder, (i for e in examples for i in ids_of(e)))
         if conditioner:
             conditioner.save(folder)
         if conditioner is None:  # samples of a voice with traits need them set: `gemel traits write` shows those
@@ -199,6 +209,7 @@ def _manifest(
             "curve": [list(point) for point in result.curve],
             "run": folder.name,
             "dataset": dataset,
+            "weights": weights_of(folder),
             **{k: built.extra[k] for k in ("me", "people") if k in built.extra},
         },
     )
