@@ -30,6 +30,7 @@ from gemel.privacy.erase import (
     erase_records,
     erase_rows,
 )
+from gemel.privacy.gone import forget_person, was_forgotten
 from gemel.privacy.guard import Quotes
 from gemel.privacy.scrub import Scrubber
 from gemel.privacy.unservable import is_unservable, mark_unservable
@@ -118,7 +119,10 @@ def forget(workspace: Workspace, kind: Kind, which: str) -> Forgotten:
         target = _target(workspace, kind, which)
         if target.person is not None:
             decide(workspace, target.person, Consent.exclude)
-        return _clear(workspace, target, records=True)
+        done = _clear(workspace, target, records=True)
+        if target.person is not None:  # last, so that a killed run can be repeated by the same name
+            workspace.save_people(People(p for p in workspace.people() if p.id != target.id))
+        return done
 
 
 def set_consent(workspace: Workspace, name: str, consent: Consent) -> Forgotten | None:
@@ -137,11 +141,14 @@ def set_consent(workspace: Workspace, name: str, consent: Consent) -> Forgotten 
 
 
 def _target(workspace: Workspace, kind: Kind, which: str) -> _Target:
-    if kind == "person":
-        person = person_called(workspace.people(), which)
-        return _Target(kind, person.id, person)
+    people = workspace.people()
     with closing(Vault(workspace.vault_path)) as vault:
+        if kind == "person" and not people.find(which) and was_forgotten(vault, which):
+            return _Target(kind, "")
         earlier = vault.forgotten(kind)
+    if kind == "person":
+        person = person_called(people, which)
+        return _Target(kind, person.id, person)
     found = {which} if which in earlier else set[str]()
     for record in _records(workspace):
         if (kind == "source" and record.source == which) or (kind == "message" and record.id == which):
@@ -166,8 +173,7 @@ def _clear(workspace: Workspace, target: _Target, *, records: bool) -> Forgotten
     counts: Counter[str] = Counter()
     with closing(Vault(workspace.vault_path)) as vault:
         if records:
-            vault.mark_forgotten(target.kind, [target.id], time.time())
-            vault.mark_forgotten("message", ids, time.time())
+            _write_down(vault, target, ids)
         names = _names(vault, workspace.people(), target.person)
         touched = _touched(workspace, ids) if ids else frozenset[str]()
         runs = _mark(workspace, touched, target.kind) if ids else ()
@@ -182,6 +188,15 @@ def _clear(workspace: Workspace, target: _Target, *, records: bool) -> Forgotten
                 counts["records"] += erase_records(file, target.without, target.named)
     emit("forget.done", kind=target.kind, concerned=len(gone), runs=len(runs), **counts)
     return Forgotten(records=len(gone), counts=dict(+counts), runs=runs, current=workspace.current())
+
+
+def _write_down(vault: Vault, target: _Target, ids: Iterable[str]) -> None:
+    """That it must not come back."""
+    if target.person is not None:
+        forget_person(vault, target.person, time.time())
+    elif target.id:
+        vault.mark_forgotten(target.kind, [target.id], time.time())
+    vault.mark_forgotten("message", ids, time.time())
 
 
 def _clear_made(

@@ -32,7 +32,7 @@ def erase_records(file: Path, keep: Kept, named: Callable[[str], bool] = lambda 
     Args:
         file: records/<source>/<source>.parquet.
         keep: what becomes of each record.
-        named: whether a text names who is forgotten; such names of files are replaced in the manifest.
+        named: whether a text names who is forgotten; such names of files become hashes in manifest and errors.
     """
     gone = changed = 0
     kind: type[Record] = _kind(file)
@@ -48,6 +48,7 @@ def erase_records(file: Path, keep: Kept, named: Callable[[str], bool] = lambda 
 
     with atomic(file) as path:
         left = write_records(path, kept(), kind)
+    _rename(file.with_name(f"{file.stem}.errors.jsonl"), named)
     manifest = Manifest.read(file.parent)
     if gone + changed and manifest is not None:
         extra = {**manifest.extra, "forgotten": manifest.extra.get("forgotten", 0) + gone}
@@ -56,6 +57,18 @@ def erase_records(file: Path, keep: Kept, named: Callable[[str], bool] = lambda 
         inputs = {stable_id(k) if named(k) else k: v for k, v in manifest.inputs.items()}
         replace(manifest, inputs=inputs, counts={**manifest.counts, "records": left}, extra=extra).write(file.parent)
     return gone + changed
+
+
+def _rename(errors: Path, named: Callable[[str], bool]) -> None:
+    """Hide names in the list of what could not be read."""
+    if not errors.exists():
+        return
+    rows = [json.loads(line) for line in errors.read_text(encoding="utf-8").splitlines()]
+    if any(named(row["file"]) for row in rows):
+        with atomic(errors) as path, path.open("w", encoding="utf-8") as out:
+            for row in rows:
+                file = stable_id(row["file"]) if named(row["file"]) else row["file"]
+                out.write(json.dumps({**row, "file": file}, ensure_ascii=False) + "\n")
 
 
 def _kind(file: Path) -> type[Record]:

@@ -18,7 +18,8 @@ from gemel.errors import ConfigError
 from gemel.people import Consent, People, Person
 from gemel.privacy.common import family_first
 from gemel.privacy.detectors import DETECTORS, Detector, Setup
-from gemel.privacy.detectors.names import name_words
+from gemel.privacy.detectors.names import FORGOTTEN, name_words
+from gemel.privacy.gone import Gone
 from gemel.privacy.topics import TOPICS, topics
 from gemel.privacy.vault import NAME, TAG, Vault, case_of, with_case
 from gemel.privacy.view import BORDER, Span, View
@@ -59,13 +60,13 @@ class Scrubber:
             raise ConfigError(
                 f"privacy.exclude_topics: there is no topic {', '.join(unknown)}", hint=f"Known: {', '.join(TOPICS)}"
             )
-        setup = Setup(self.section, people)
+        self._gone = Gone(vault)
+        setup = Setup(self.section, people, self._gone.names)
         wanted = self.section.detectors
         chosen = [DETECTORS.get(n) for n in wanted] if wanted else [d for _, d in DETECTORS if not d.extra]
         self.detectors = (*(d(setup) for d in chosen), *detectors)
         self._keep = frozenset(k.casefold() for k in self.section.keep)
         self._avoid = frozenset(w.lower() for p in people for n in p.names for w in name_words(n)) | self._keep
-        self._forgotten = {what: vault.forgotten(what) for what in ("message", "thread", "source")}
         if self.section.mode != "off":
             for person in people:
                 self._person(person)
@@ -127,14 +128,10 @@ class Scrubber:
 
     def allows(self, record: Record) -> bool:
         """Whether consent lets a record be used at all."""
-        gone = self._forgotten
-        if record.id in gone["message"] or record.source in gone["source"]:
+        if self._gone.holds(record):
             return False
-        if not isinstance(record, Message):
-            return True
-        person = self.people.by_handle(record.source, record.sender)
-        excluded = person is not None and not person.me and person.consent is Consent.exclude
-        return not excluded and record.thread not in gone["thread"]
+        person = self.people.by_handle(record.source, record.sender) if isinstance(record, Message) else None
+        return person is None or person.me or person.consent is not Consent.exclude
 
     def _sensitive(self, record: Record) -> bool:
         """Whether a record touches a topic that is to be kept out."""
@@ -202,7 +199,7 @@ class Scrubber:
 
     def stand_in(self, span: Span, surface: str) -> str:
         """What stands for something found, written like this."""
-        if self.section.mode == "redact":
+        if self.section.mode == "redact" or span.key == FORGOTTEN:
             return f"[{span.kind}]"
         if span.kind != NAME:
             return self.vault.pseudonym(span.kind, surface, entity=span.key)

@@ -15,6 +15,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from threading import RLock
 from typing import NamedTuple
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS forms (
     pseudonym TEXT PRIMARY KEY, entity INTEGER NOT NULL REFERENCES entities (id), original TEXT NOT NULL,
     UNIQUE (entity, original));
 CREATE TABLE IF NOT EXISTS spent (stem TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS forgotten (what TEXT NOT NULL, id TEXT NOT NULL, time REAL NOT NULL, UNIQUE (what, id));
 """
 
@@ -80,7 +82,7 @@ class Vault:
             ) from error
         self._known: dict[tuple[str, str, str], str] = {}
         self._back: dict[str, Form] = {}
-        self._tried = 0
+        self._key: bytes | None = None
 
     def pseudonym(self, kind: str, original: str, *, entity: str = "", avoid: frozenset[str] = frozenset()) -> str:
         """What stands for `original`, made on first sight.
@@ -157,13 +159,24 @@ class Vault:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return int(gone)
 
+    def seal(self, *parts: str) -> str:
+        """A hash (128 bits, hex) under a key of this vault: whoever has it can test a guess and read nothing."""
+        if self._key is None:
+            with self._writing():
+                self._db.execute("INSERT OR IGNORE INTO keys VALUES ('seal', ?)", (os.urandom(32),))
+                (self._key,) = self._db.execute("SELECT value FROM keys WHERE name = 'seal'").fetchone()
+        data = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        return blake2b(data, key=self._key, digest_size=16).hexdigest()
+
     def mark_forgotten(self, what: str, ids: Iterable[str], time: float) -> None:
-        """Remember that these ids (of `what` = message, thread, source or person) must not come back."""
+        """Remember that these must not come back: ids of messages, threads and sources; seals of a person's
+        handles, names and the words of their names (`what` = message, thread, source, handle, person or word).
+        """
         with self._writing():
             self._db.executemany("INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?)", [(what, i, time) for i in ids])
 
     def forgotten(self, what: str) -> frozenset[str]:
-        """Ids that were forgotten."""
+        """What was marked as forgotten."""
         return frozenset(row[0] for row in self._db.execute("SELECT id FROM forgotten WHERE what = ?", (what,)))
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ somebody. What each of them takes for proof (a checksum, a form, a word beside i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +25,8 @@ class Setup:
 
     section: PrivacySection
     people: People
+    forgotten: Callable[[str], bool] = lambda word: False
+    """Whether a lower-cased word names somebody who was forgotten."""
 
 
 class Detector(ABC):

@@ -15,19 +15,21 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gemel.people import People
+from gemel.people import People, Person
 from gemel.privacy.common import common_words, generic_words
 from gemel.privacy.detectors import DETECTORS, Detector, Setup
 from gemel.privacy.nicknames import Slips, diminutives, nicknames
 from gemel.privacy.view import BORDER, Span, View
 
-__all__ = ["Entry", "Names", "name_words"]
+__all__ = ["FORGOTTEN", "Entry", "Names", "name_words", "written_names"]
 
 _WORD = re.compile(r"[^\W_]+")
 _ENDS = frozenset(".!?…\n:;\"'“”„»«" + BORDER)
 _BETWEEN = re.compile(r" (?:[^\W\d_]\.?|thị|văn|de|de la|von|van|van der|della|di) ")
 _MOST_PLAIN = 500_000
 """Words remembered as being no slip."""
+FORGOTTEN = "forgotten"
+"""Whose a name is that is only known by its hash."""
 GIVEN, DERIVED, SLIP = 3, 2, 1
 """How certain a written word is a name: as given, a nickname or inflection, a slip."""
 _MARKS = re.compile(r"[\u0300-\u036f]")
@@ -50,6 +52,11 @@ def name_words(name: str) -> list[str]:
     """The words of a shown name that name somebody: no numbers, initials or words such as `mum` or `work`."""
     composed = unicodedata.normalize("NFC", name)
     return [w for w in _WORD.findall(composed) if w.isalpha() and w.lower() not in generic_words() and _long_enough(w)]
+
+
+def written_names(person: Person) -> frozenset[str]:
+    """Every way to write the names of one person, lower-cased, word by word."""
+    return frozenset(_table(People([person])))
 
 
 @DETECTORS.register("names")
@@ -78,7 +85,10 @@ class Names(Detector):
                 yield Span(start, start + len(word), "name", self.decomposed[word].person)
 
     def _meet(self, word: str) -> bool:
-        """Decide once about a word never seen before whether it is a slip of a name."""
+        """Decide once about a word never seen before: a slip of a name, the name of somebody forgotten, or neither."""
+        if self.setup.forgotten(word):
+            self.table[word] = Entry(FORGOTTEN, word in common_words(), len(word), DERIVED)
+            return True
         meant = self._slips.meant(word) if word not in common_words() and word not in generic_words() else ""
         if meant:
             self.table[word] = Entry(self.table[meant].person, False, len(word), SLIP)
