@@ -230,13 +230,17 @@ class Workspace:
         value: str | None = json.loads(self.current_path.read_text(encoding="utf-8"))["run"]
         return value
 
-    def promote(self, run: str | None, *, reason: str = "") -> None:
-        """Make `run` the twin, in one atomic change that remembers what was before."""
+    def promote(self, run: str | None, *, reason: str = "", back: bool = False) -> None:
+        """Make `run` the twin, in one atomic change that remembers what was before.
+
+        Args:
+            back: it is a return to an earlier one.
+        """
         history = []
         if self.current_path.exists():
             old = json.loads(self.current_path.read_text(encoding="utf-8"))
-            history = [{k: old.get(k) for k in ("run", "time", "reason")}, *old.get("history", [])][:50]
-        row = {"run": run, "time": time.time(), "reason": reason, "history": history}
+            history = [{k: old.get(k) for k in ("run", "time", "reason", "back")}, *old.get("history", [])][:50]
+        row = {"run": run, "time": time.time(), "reason": reason, "back": back, "history": history}
         with atomic(self.current_path) as path:
             path.write_text(json.dumps(row, indent=1), encoding="utf-8")
 
@@ -271,8 +275,11 @@ class Workspace:
             _restrict(folder, 0o700)
 
     @contextmanager
-    def lock(self, purpose: str) -> Iterator[None]:
+    def lock(self, purpose: str, *, name: str = "lock") -> Iterator[None]:
         """Hold the workspace while something is written; released by the system if we are killed.
+
+        Args:
+            name: of the lock; another one than the workspace's own holds off only its like.
 
         Raises:
             Busy: when another process holds it.
@@ -280,7 +287,7 @@ class Workspace:
         import portalocker
 
         self.prepare()
-        with (self.private / "lock").open("a+", encoding="utf-8") as file:
+        with (self.private / name).open("a+", encoding="utf-8") as file:
             try:
                 portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
             except portalocker.exceptions.LockException as error:
@@ -290,7 +297,8 @@ class Workspace:
             file.truncate(0)
             file.write(f"{os.getpid()} {purpose}\n")
             file.flush()
-            self._sweep()
+            if name == "lock":
+                self._sweep()
             yield
 
     def _sweep(self) -> None:

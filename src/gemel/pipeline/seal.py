@@ -6,16 +6,17 @@ is new, and a comparison of two voices leaves out what one of them has seen. Ids
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gemel.errors import DamagedCheckpoint
-from gemel.examples import Example
+from gemel.examples import Example, read_examples
 from gemel.workspace import Manifest, atomic, hash_file
 
-__all__ = ["check", "ids_of", "learned", "save_learned", "weights_of"]
+__all__ = ["check", "ids_of", "learned", "learned_from", "save_learned", "weights_of"]
 
 LEARNED = "learned.parquet"
+HELD = ("train", "valid", "test")
 WEIGHTS = "weights"
 """In the manifest's `extra`: file → content hash."""
 
@@ -55,18 +56,32 @@ def _hash(path: Path) -> str:
     return hash_file(path) if path.is_file() else ""
 
 
-def save_learned(folder: Path, ids: Iterable[str]) -> None:
-    """Write which records a voice has learned from."""
+def save_learned(folder: Path, splits: Mapping[str, Iterable[str]]) -> None:
+    """Write which records a voice has learned from (`train`), and which were held out from it (`valid`, `test`)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    rows = sorted((record, split) for split, ids in splits.items() for record in set(ids))
+    table = pa.table({"record": [r for r, _ in rows], "split": [s for _, s in rows]})
     with atomic(folder / LEARNED) as path:
-        pq.write_table(pa.table({"record": sorted(set(ids))}), path, compression="zstd")
+        pq.write_table(table, path, compression="zstd")
 
 
-def learned(folder: Path) -> frozenset[str] | None:
-    """What `save_learned` wrote; None for a voice of which it is not known."""
+def learned(folder: Path) -> dict[str, frozenset[str]] | None:
+    """What `save_learned` wrote, by split; None for a voice of which it is not known."""
     import pyarrow.parquet as pq
 
     path = folder / LEARNED
-    return frozenset(pq.read_table(path)["record"].to_pylist()) if path.exists() else None
+    if not path.exists():
+        return None
+    columns = pq.read_table(path).to_pydict()
+    out: dict[str, set[str]] = {split: set() for split in HELD}
+    for record, split in zip(columns["record"], columns["split"]):
+        out[split].add(record)
+    return {split: frozenset(ids) for split, ids in out.items()}
+
+
+def learned_from(data: Path) -> dict[str, set[str]]:
+    """The records of a data set by split."""
+    files = {split: data / f"{split}.parquet" for split in HELD}
+    return {s: {i for e in read_examples(f) for i in ids_of(e)} if f.exists() else set() for s, f in files.items()}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -22,16 +22,16 @@ from gemel.examples import Example, read_examples
 from gemel.model.base import Base, load_base, save_base_file, seedling_path
 from gemel.model.lora import save_adapter
 from gemel.pipeline.run_report import write_run_report
-from gemel.pipeline.seal import ids_of, save_learned, weights_of
+from gemel.pipeline.seal import learned_from, save_learned, weights_of
 from gemel.pipeline.warm import go_on
 from gemel.sinks import open_sinks
 from gemel.track import emit
+from gemel.train.conditioner import Conditioner, TraitConditioner
 from gemel.train.fit import FitResult, fit
-from gemel.train.learner import Condition
 from gemel.train.methods import PRECISION
 from gemel.workspace import Manifest, Workspace, atomic, fingerprint, hash_file
 
-__all__ = ["Conditioner", "best_device", "save_voice", "train_voice"]
+__all__ = ["best_device", "save_voice", "train_voice"]
 
 REHEARSAL = "rehearsal.parquet"
 """General text beside a data set, mixed in by `train.rehearsal`."""
@@ -39,16 +39,6 @@ WORKING = ("checkpoints", "best.safetensors", "plan.json", "begun.json")
 MODEL_KEYS = {"base", "revision", "template", "precision", "context"}
 UNIMPORTANT = {"sinks", "threads"}
 """Settings that do not change what is learned."""
-
-
-class Conditioner(Protocol):
-    """Joins something to the base that is trained with it, such as a splice for traits."""
-
-    def begin(self, base: Base, examples: list[Example]) -> Condition:
-        """Prepare the base, in place; returns what is called before every forward pass."""
-
-    def save(self, folder: Path) -> None:
-        """Write what was trained into the run."""
 
 
 def train_voice(
@@ -65,10 +55,10 @@ def train_voice(
 
     Args:
         workspace: the twin's folder.
-        config: `model` and `train` decide the result.
+        config: `model`, `train` and `traits` decide the result.
         dataset: name of the data set.
         run: the run's id; None: derived from data, base and settings.
-        conditioner: what is trained beside the voice.
+        conditioner: what is trained beside the voice; None: a splice for the traits of `traits.use`, if there are any.
         stop: asked after every step; true ends with a checkpoint to go on from.
         start: id of a run whose weights it goes on from; None: the base's own.
 
@@ -80,6 +70,8 @@ def train_voice(
         data = workspace.dataset(dataset)
         built = workspace.need(data, f"the data set '{dataset}'", "gemel build")
         model = model_section(config)
+        if conditioner is None and config.traits.use:
+            conditioner = TraitConditioner(config)
         settings = {
             "model": model.model_dump(include=MODEL_KEYS, mode="json"),
             "train": config.train.model_dump(exclude=UNIMPORTANT, mode="json"),
@@ -98,7 +90,7 @@ def train_voice(
                 result = _train(folder, config, model, data, conditioner, stop, workspace.run(start) if start else None)
                 if result.reason == "stopped":
                     return Manifest(stage="train", fingerprint="", extra={"reason": "stopped", "run": folder.name})
-                manifest = _manifest(folder, built, wanted, inputs, settings, result, dataset)
+                manifest = _manifest(folder, built, wanted, inputs, settings, result, dataset, start)
             manifest.write(folder)
         _clean(folder)
         if workspace.current() is None:
@@ -177,11 +169,10 @@ def _train(
     )
     if result.reason != "stopped":
         save_voice(base, folder, full=config.train.method == "full", revision=model.revision)
-        save_learned(folder, (i for e in examples for i in ids_of(e)))
+        save_learned(folder, learned_from(data))
         if conditioner:
             conditioner.save(folder)
-        if conditioner is None:  # samples of a voice with traits need them set: `gemel traits write` shows those
-            write_run_report(folder, base, held, result, config.train.seed)
+        write_run_report(folder, base, held, result, config.train.seed, pose=conditioner.pose if conditioner else None)
         emit("train.done", step=result.steps, best_step=result.best_step, seconds=round(result.seconds, 1))
     return result
 
@@ -194,6 +185,7 @@ def _manifest(
     settings: Mapping[str, Any],
     result: FitResult,
     dataset: str,
+    start: str | None,
 ) -> Manifest:
     figures = {k: v for k, v in asdict(result).items() if k not in ("counts", "curve")}
     return Manifest(
@@ -209,6 +201,7 @@ def _manifest(
             "curve": [list(point) for point in result.curve],
             "run": folder.name,
             "dataset": dataset,
+            "start": start or "",
             "weights": weights_of(folder),
             **{k: built.extra[k] for k in ("me", "people") if k in built.extra},
         },
