@@ -5,15 +5,16 @@ Likeness is measured by `gemel evaluate`, not here: three samples prove nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from gemel.corpus.page import Section, figure, lines, page, table, tiles
-from gemel.examples import Example
+from gemel.examples import Example, TraitValue
 from gemel.model.base import Base
+from gemel.model.condition import rows_of
 from gemel.model.template import clip
 from gemel.sinks import EVENTS, read_events
 from gemel.train.fit import FitResult
@@ -24,6 +25,7 @@ __all__ = ["RunRow", "compare_runs", "write_run_report"]
 SAMPLES = 3
 SAMPLE_TOKENS = 60
 REPORT = "report.html"
+Pose = Callable[[Mapping[str, TraitValue] | None], None]
 
 
 class RunRow(NamedTuple):
@@ -39,8 +41,14 @@ class RunRow(NamedTuple):
     bits: float | None
 
 
-def write_run_report(folder: Path, base: Base, held: Sequence[Example], result: FitResult, seed: int) -> None:
-    """Write `folder`/report.html from the run's events and the trained base."""
+def write_run_report(
+    folder: Path, base: Base, held: Sequence[Example], result: FitResult, seed: int, *, pose: Pose | None = None
+) -> None:
+    """Write `folder`/report.html from the run's events and the trained base.
+
+    Args:
+        pose: called with the traits of each sampled reply before it is made, and with None at the end.
+    """
     events = list(read_events(folder / EVENTS))
     learned = [(float(e["step"]), float(e["loss"])) for e in events if e["event"] == "train.step"]
     held_out = [(float(step), loss) for step, loss, _ in result.curve]
@@ -63,7 +71,11 @@ def write_run_report(folder: Path, base: Base, held: Sequence[Example], result: 
         ),
         Section(
             "Samples",
-            [table(("what was asked", "what was really said", "what the voice says"), _samples(base, held, seed))],
+            [
+                table(
+                    ("what was asked", "what was really said", "what the voice says"), _samples(base, held, seed, pose)
+                )
+            ],
             note="The last turn before a reply of a held-out conversation. A glimpse; `gemel evaluate` measures.",
         ),
     ]
@@ -95,12 +107,14 @@ def compare_runs(workspace: Workspace) -> list[RunRow]:
     return sorted(rows, key=lambda row: float("inf") if row.bits is None else row.bits)
 
 
-def _samples(base: Base, held: Sequence[Example], seed: int) -> list[tuple[str, str, str]]:
+def _samples(base: Base, held: Sequence[Example], seed: int, pose: Pose | None) -> list[tuple[str, str, str]]:
     """(asked, said, sampled) for a few held-out replies, spread over the examples."""
-    pairs = [pair for example in held for pair in list(example.pairs())[-1:]]
-    chosen = pairs[:: max(1, len(pairs) // SAMPLES)][:SAMPLES]
+    learned = [(example, *pair) for example in held for pair in list(example.pairs())[-1:]]
+    chosen = learned[:: max(1, len(learned) // SAMPLES)][:SAMPLES]
     out = []
-    for k, (context, reply) in enumerate(chosen):
+    for k, (example, context, reply) in enumerate(chosen):
+        if pose:
+            pose(rows_of(example)[len(context)])
         header = base.template.header(context, name=reply.name, now=reply.time)
         ids = torch.tensor([clip(header, base.context - SAMPLE_TOKENS)], device=base.device)
         torch.manual_seed(seed + k)
@@ -116,4 +130,6 @@ def _samples(base: Base, held: Sequence[Example], seed: int) -> list[tuple[str, 
         sampled = " · ".join(base.template.parts(made[0, ids.shape[1] :].tolist()))
         asked = context[-1].text if context else ""
         out.append((asked[:300], " · ".join(reply.parts)[:300], sampled))
+    if pose:
+        pose(None)
     return out

@@ -7,27 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from gemel.config import Config
 from gemel.errors import ConfigError, MissingModel, MissingStage
-from gemel.examples import Example, TraitValue
-from gemel.model.base import Base, load_run
-from gemel.model.condition import Condition, rows_of, shuffled
+from gemel.examples import TraitValue
+from gemel.model.base import load_run
 from gemel.model.conditioned import Conditioned
 from gemel.model.coupled import Noise, hindsight, to_tensor, write
 from gemel.model.effects import Effect, mean_of
 from gemel.model.gradient import by_difference, gradient, loudness, token_field
-from gemel.model.splice import WEIGHTS, Splice, load_splice, wrap
+from gemel.model.splice import WEIGHTS, load_splice
 from gemel.model.words import Word, by_word
 from gemel.pipeline.train import train_voice
-from gemel.train.learner import Condition as BeforeForward
-from gemel.train.methods import prepare
+from gemel.train.conditioner import SPEC, TraitConditioner
 from gemel.traits import TraitSpec
-from gemel.workspace import Manifest, Workspace, atomic
+from gemel.workspace import Manifest, Workspace
 
 __all__ = [
     "Derived",
@@ -44,42 +41,8 @@ __all__ = [
     "write_essays",
 ]
 
-SPEC = "traits.json"
 CONTROL = "-control"
 Profile = Mapping[str, TraitValue]
-
-
-class TraitConditioner:
-    """Joins a splice to the base and trains it beside the voice.
-
-    Args:
-        config: `traits` and `train`.
-        control: give every example the traits of another one, so that nothing true can be learned of them.
-    """
-
-    def __init__(self, config: Config, *, control: bool = False) -> None:
-        self.config, self.control = config, control
-        self.spec: TraitSpec | None = None
-        self.splice: Splice | None = None
-
-    def begin(self, base: Base, examples: list[Example]) -> BeforeForward:
-        """Wrap the base, in place. Adapters go in first: a splice hangs on the modules that are run."""
-        section = self.config.traits
-        rows = [rows_of(e)[i] for e in examples for i, turn in enumerate(e.turns) if turn.learn]
-        self.spec = TraitSpec.fit(rows, use=section.use, ordinal=section.ordinal, missing=section.missing)
-        prepare(base, self.config.train)
-        self.splice = wrap(base.model, self.spec.dim, section, seed=self.config.train.seed)
-        instead = shuffled(examples, self.config.train.seed) if self.control else None
-        return Condition(self.spec, self.splice, dropout=section.dropout, instead=instead)
-
-    def save(self, folder: Path) -> None:
-        """Write the spec and the splice into the run."""
-        if self.spec is None or self.splice is None:
-            raise ValueError("nothing was trained")
-        with atomic(folder / SPEC) as path:
-            self.spec.save(path)
-        with atomic(folder / WEIGHTS) as path:
-            self.splice.save(path)
 
 
 def train_traits(

@@ -125,7 +125,9 @@ def measure(
         head_seconds=head,
         fixed_seconds=rest / tokens,
         layer_bytes=max(kept[1] - kept[0], 0) / tokens,
-        working_bytes=_process_bytes(device) + 3 * 4 * CHUNK * vocabulary + 6 * 4 * widest * row_tokens(section, device),
+        working_bytes=_process_bytes(device)
+        + 3 * 4 * CHUNK * vocabulary
+        + 6 * 4 * widest * row_tokens(section, device),
         checkpointing=section.checkpointing,
         optimizer=section.optimizer,
     )
