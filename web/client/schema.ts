@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit
+         * @description The last audit of the voice that speaks now.
+         */
+        get: operations["audit_api_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -444,6 +464,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plan
+         * @description Every base that is known, and what training it here takes.
+         */
+        get: operations["plan_api_plan_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/privacy": {
         parameters: {
             query?: never;
@@ -464,6 +504,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/privacy/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exported
+         * @description Everything that is stored about the owner, as a zip: their own words, settings, talks, figures.
+         *
+         *     Other people's words, the vault, tokens and weights are not in it.
+         */
+        get: operations["exported_api_privacy_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reports": {
         parameters: {
             query?: never;
@@ -473,7 +535,7 @@ export interface paths {
         };
         /**
          * Reports
-         * @description Pages that stages wrote: the portrait, the data set, likeness.
+         * @description Pages that stages wrote: the portrait, the data set, training, likeness.
          */
         get: operations["reports_api_reports_get"];
         put?: never;
@@ -498,6 +560,26 @@ export interface paths {
         get: operations["report_api_reports__report__get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/{report}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Link
+         * @description A link that opens the page once, in a tab of its own.
+         */
+        post: operations["link_api_reports__report__link_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -562,6 +644,126 @@ export interface paths {
         get: operations["runs_api_runs_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Traits
+         * @description What the voice depends on; no traits where it depends on none.
+         */
+        get: operations["traits_api_traits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/effects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Effects
+         * @description How many words, or mentions of one word, an essay has along a trait.
+         */
+        post: operations["effects_api_traits_effects_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/essays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Essays
+         * @description Essays that share their chance: only what the traits touch differs, and is marked.
+         */
+        post: operations["essays_api_traits_essays_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/gradient": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gradient
+         * @description The derivative of a text's probability, word by word, and its check.
+         */
+        post: operations["gradient_api_traits_gradient_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/invert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Invert
+         * @description What a text sounds like: what it says about the writer as the model sees it, never who anybody is.
+         */
+        post: operations["invert_api_traits_invert_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traits/loudness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Loudness
+         * @description How strongly what is written depends on each trait.
+         */
+        post: operations["loudness_api_traits_loudness_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -772,6 +974,52 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AuditInfo
+         * @description What the voice that speaks now knows by heart, as `gemel audit` found it.
+         */
+        AuditInfo: {
+            /** Canaries */
+            canaries: number;
+            /** Epsilon */
+            epsilon: number | null;
+            /** Exposure */
+            exposure: number | null;
+            /** Extraction */
+            extraction: number | null;
+            /** Failures */
+            failures: string[];
+            /** Membership */
+            membership: number | null;
+            /** Passed */
+            passed: boolean;
+            /** Run */
+            run: string;
+        };
+        /**
+         * BasePlan
+         * @description A base, and what one training on it takes here.
+         */
+        BasePlan: {
+            /** Available */
+            available: boolean;
+            /** Configured */
+            configured: boolean;
+            /** Fits */
+            fits: boolean;
+            /** Memory */
+            memory: number;
+            /** Method */
+            method: string;
+            /** Name */
+            name: string;
+            /** Parameters */
+            parameters: number;
+            /** Precision */
+            precision: string;
+            /** Seconds */
+            seconds: number;
+        };
         /**
          * ChatMessage
          * @description One message of a conversation.
@@ -1045,6 +1293,75 @@ export interface components {
             parts: string[];
         };
         /**
+         * EffectPoint
+         * @description One place of the trait.
+         */
+        EffectPoint: {
+            mean: components["schemas"]["Interval"];
+            /** Shown */
+            shown: string;
+            slope: components["schemas"]["Interval"];
+            /** U */
+            u: number;
+        };
+        /**
+         * EffectsInfo
+         * @description A curve of E[f] with intervals.
+         */
+        EffectsInfo: {
+            /**
+             * Measure
+             * @enum {string}
+             */
+            measure: "words" | "mentions";
+            /** Points */
+            points: components["schemas"]["EffectPoint"][];
+            /** Trait */
+            trait: string;
+        };
+        /**
+         * EffectsRequest
+         * @description A curve along one trait.
+         */
+        EffectsRequest: {
+            /**
+             * Essays
+             * @default 24
+             */
+            essays: number;
+            /**
+             * Max Tokens
+             * @default 60
+             */
+            max_tokens: number;
+            /**
+             * Points
+             * @default 7
+             */
+            points: number;
+            /**
+             * Prompt
+             * @default My self summary
+             */
+            prompt: string;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            /** Setting */
+            setting?: {
+                [key: string]: number | string | string[] | null;
+            };
+            /** Trait */
+            trait: string;
+            /**
+             * Word
+             * @default
+             */
+            word: string;
+        };
+        /**
          * Embedding
          * @description One row.
          */
@@ -1120,6 +1437,82 @@ export interface components {
             type: string;
         };
         /**
+         * EssayInfo
+         * @description One essay.
+         */
+        EssayInfo: {
+            /** Ended */
+            ended: boolean;
+            /** Score */
+            score: number;
+            /** Text */
+            text: string;
+            /** Words */
+            words: components["schemas"]["EssayWord"][];
+        };
+        /**
+         * EssayWord
+         * @description A word with the white space before it.
+         */
+        EssayWord: {
+            /** New */
+            new: boolean;
+            /** Text */
+            text: string;
+            /** Value */
+            value: number;
+        };
+        /**
+         * EssaysInfo
+         * @description Essays in the order of their settings.
+         */
+        EssaysInfo: {
+            /** Essays */
+            essays: components["schemas"]["EssayInfo"][];
+            /** Seed */
+            seed: number;
+        };
+        /**
+         * EssaysRequest
+         * @description Essays of several settings, by common random numbers.
+         */
+        EssaysRequest: {
+            /**
+             * Compare
+             * @default first
+             * @enum {string}
+             */
+            compare: "first" | "previous";
+            /** Guidance */
+            guidance?: {
+                [key: string]: number;
+            };
+            /**
+             * Max Tokens
+             * @default 80
+             */
+            max_tokens: number;
+            /**
+             * Prompt
+             * @default My self summary
+             */
+            prompt: string;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            /** Settings */
+            settings: {
+                [key: string]: number | string | string[] | null;
+            }[];
+            /**
+             * Shade
+             * @default
+             */
+            shade: string;
+        };
+        /**
          * ForgetRequest
          * @description What to forget, for good.
          */
@@ -1158,6 +1551,52 @@ export interface components {
             /** Support */
             support: number;
         };
+        /**
+         * GradientInfo
+         * @description How the probability of a text changes with a trait.
+         */
+        GradientInfo: {
+            /** At */
+            at: string;
+            /** Checked */
+            checked: number | null;
+            /** Cut */
+            cut: boolean;
+            /** Logp */
+            logp: number;
+            /** Score */
+            score: number;
+            /** Sd */
+            sd: number;
+            /** Trait */
+            trait: string;
+            /** Words */
+            words: components["schemas"]["SlopeWord"][];
+        };
+        /**
+         * GradientRequest
+         * @description A text and the trait that is moved.
+         */
+        GradientRequest: {
+            /**
+             * Finite Difference
+             * @default false
+             */
+            finite_difference: boolean;
+            /**
+             * Prompt
+             * @default My self summary
+             */
+            prompt: string;
+            /** Setting */
+            setting?: {
+                [key: string]: number | string | string[] | null;
+            };
+            /** Text */
+            text: string;
+            /** Trait */
+            trait: string;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -1175,10 +1614,77 @@ export interface components {
             status: "ok" | "draining";
         };
         /**
+         * Interval
+         * @description A mean with its 95 % interval over n essays.
+         */
+        Interval: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** N */
+            n: number;
+            /** Value */
+            value: number;
+        };
+        /**
+         * InversionInfo
+         * @description What a text sounds like.
+         */
+        InversionInfo: {
+            /** Best */
+            best: string;
+            /** Bits */
+            bits: number;
+            /** High */
+            high: string;
+            /** Labels */
+            labels: string[];
+            /** Low */
+            low: string;
+            /** Posterior */
+            posterior: number[];
+            /** Prior */
+            prior: number[];
+            /** Trait */
+            trait: string;
+        };
+        /**
+         * InversionsInfo
+         * @description Trait by trait.
+         */
+        InversionsInfo: {
+            /** Cut */
+            cut: boolean;
+            /** Traits */
+            traits: components["schemas"]["InversionInfo"][];
+        };
+        /**
+         * InvertRequest
+         * @description A text, and the traits one wants to know of.
+         */
+        InvertRequest: {
+            /**
+             * Prompt
+             * @default My self summary
+             */
+            prompt: string;
+            /** Setting */
+            setting?: {
+                [key: string]: number | string | string[] | null;
+            };
+            /** Text */
+            text: string;
+            /** Traits */
+            traits?: string[];
+        };
+        /**
          * JobInfo
          * @description A piece of work.
          */
         JobInfo: {
+            /** Candidates */
+            candidates: string[];
             /** Created */
             created: number;
             /** Error */
@@ -1208,13 +1714,18 @@ export interface components {
          * @description What to do.
          */
         JobRequest: {
+            /**
+             * Base
+             * @default
+             */
+            base: string;
             /** Files */
             files?: string[];
             /**
              * Kind
              * @enum {string}
              */
-            kind: "import" | "build" | "remember" | "train" | "evaluate" | "make";
+            kind: "import" | "build" | "remember" | "train" | "evaluate" | "audit" | "make";
             /**
              * Me
              * @default
@@ -1235,6 +1746,19 @@ export interface components {
             verdict: components["schemas"]["VerdictInfo"];
         };
         /**
+         * Link
+         * @description Where a page opens, once.
+         */
+        Link: {
+            /** Path */
+            path: string;
+            /**
+             * Seconds
+             * @default 60
+             */
+            seconds: number;
+        };
+        /**
          * Logprobs
          * @description Log-probabilities of a reply's tokens, at temperature 1.
          */
@@ -1243,6 +1767,42 @@ export interface components {
             content: components["schemas"]["TokenLogprob"][];
             /** Refusal */
             refusal?: null;
+        };
+        /**
+         * LoudnessInfo
+         * @description One trait, in bits per sd²; the loudest come first.
+         */
+        LoudnessInfo: {
+            /** Control */
+            control: number | null;
+            loudness: components["schemas"]["Interval"];
+            /** Trait */
+            trait: string;
+        };
+        /**
+         * LoudnessRequest
+         * @description How strongly each trait shows.
+         */
+        LoudnessRequest: {
+            /**
+             * Essays
+             * @default 32
+             */
+            essays: number;
+            /**
+             * Max Tokens
+             * @default 80
+             */
+            max_tokens: number;
+            /**
+             * Prompt
+             * @default My self summary
+             */
+            prompt: string;
+            /** Setting */
+            setting?: {
+                [key: string]: number | string | string[] | null;
+            };
         };
         /**
          * Message
@@ -1427,6 +1987,32 @@ export interface components {
             names: string[];
         };
         /**
+         * PlanInfo
+         * @description The training that is planned, over every base that is known.
+         */
+        PlanInfo: {
+            /** Bases */
+            bases: components["schemas"]["BasePlan"][];
+            /** Device */
+            device: string;
+            /** Epochs */
+            epochs: number;
+            /** Measured */
+            measured: boolean;
+            /** Memory */
+            memory: number;
+            /** Messages */
+            messages: number;
+            /** Minutes */
+            minutes: number;
+            /** Recommended */
+            recommended: string;
+            /** Threads */
+            threads: number;
+            /** Tokens */
+            tokens: number;
+        };
+        /**
          * Rating
          * @description 1 sounds like me, -1 does not, 0 takes it back.
          */
@@ -1576,6 +2162,20 @@ export interface components {
             value: number | null;
         };
         /**
+         * SlopeWord
+         * @description A word with the white space before it.
+         */
+        SlopeWord: {
+            /** Checked */
+            checked: number | null;
+            /** Per Unit */
+            per_unit: number;
+            /** Text */
+            text: string;
+            /** Value */
+            value: number;
+        };
+        /**
          * Source
          * @description Where something in a reply comes from.
          */
@@ -1644,6 +2244,27 @@ export interface components {
             include_usage: boolean;
         };
         /**
+         * Strength
+         * @description How much a trait may be turned up: 0 removes its effect, 1 leaves it, above strengthens it.
+         */
+        Strength: {
+            /**
+             * High
+             * @default 3
+             */
+            high: number;
+            /**
+             * Low
+             * @default 0
+             */
+            low: number;
+            /**
+             * Neutral
+             * @default 1
+             */
+            neutral: number;
+        };
+        /**
          * TextPart
          * @description A piece of a message.
          */
@@ -1684,6 +2305,64 @@ export interface components {
             logprob: number;
             /** Token */
             token: string;
+        };
+        /**
+         * TraitInfo
+         * @description Something that the voice depends on.
+         */
+        TraitInfo: {
+            /** High */
+            high?: number | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "number" | "ordinal" | "category" | "many";
+            /**
+             * Levels
+             * @default []
+             */
+            levels: string[];
+            /**
+             * Log
+             * @default false
+             */
+            log: boolean;
+            /** Low */
+            low?: number | null;
+            /** Mean */
+            mean?: number | null;
+            /** Name */
+            name: string;
+            /** Period */
+            period?: number | null;
+            /** Sd */
+            sd?: number | null;
+            /**
+             * Shares
+             * @default []
+             */
+            shares: number[];
+            /** Slider */
+            slider: boolean;
+        };
+        /**
+         * TraitsInfo
+         * @description Whether the voice depends on traits, and on which.
+         */
+        TraitsInfo: {
+            /** Control */
+            control: boolean;
+            guidance: components["schemas"]["Strength"] | null;
+            /**
+             * Prompt
+             * @default My self summary
+             */
+            prompt: string;
+            /** Splice */
+            splice: boolean;
+            /** Traits */
+            traits: components["schemas"]["TraitInfo"][];
         };
         /**
          * TwinInfo
@@ -1835,6 +2514,80 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    audit_api_audit_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditInfo"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     conversations_api_conversations_get: {
         parameters: {
             query?: never;
@@ -4669,6 +5422,80 @@ export interface operations {
             };
         };
     };
+    plan_api_plan_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanInfo"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     privacy_api_privacy_get: {
         parameters: {
             query?: never;
@@ -4770,7 +5597,7 @@ export interface operations {
             };
         };
     };
-    reports_api_reports_get: {
+    exported_api_privacy_export_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -4784,18 +5611,7 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["Report"][];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -4824,8 +5640,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Conflict */
-            409: {
+            /** @description Misdirected Request */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4833,8 +5649,64 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Request Entity Too Large */
-            413: {
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    reports_api_reports_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4889,15 +5761,6 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description Unauthorized */
             401: {
                 headers: {
@@ -4925,8 +5788,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Conflict */
-            409: {
+            /** @description Misdirected Request */
+            421: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4934,8 +5797,75 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Request Entity Too Large */
-            413: {
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    link_api_reports__report__link_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5387,6 +6317,677 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    traits_api_traits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraitsInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    effects_api_traits_effects_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EffectsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EffectsInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    essays_api_traits_essays_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EssaysRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EssaysInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    gradient_api_traits_gradient_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GradientRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GradientInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    invert_api_traits_invert_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvertRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InversionsInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    loudness_api_traits_loudness_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoudnessRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoudnessInfo"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description Too Many Requests */

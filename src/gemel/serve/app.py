@@ -18,8 +18,9 @@ from pydantic import BaseModel
 
 from gemel import __version__
 from gemel.config import Config
-from gemel.serve import drafts, faults, likeness, openai, own, people, work
+from gemel.serve import drafts, faults, likeness, openai, own, people, plan, reports, traits, work
 from gemel.serve.access import need
+from gemel.serve.explorer import Desk
 from gemel.serve.house import House
 from gemel.serve.jobs import Jobs
 from gemel.serve.security import Devices, Shield
@@ -72,9 +73,12 @@ def create_app(
     )
     app.state.house, app.state.devices = house, devices
     app.state.jobs = Jobs(workspace)
+    app.state.desk, app.state.planner = Desk(workspace, config), plan.Planner(workspace, config)
+    app.state.links = reports.Links()
     faults.install(app)
-    for part in (openai, own, people, work, drafts, likeness):
+    for part in (openai, own, people, work, drafts, likeness, plan, reports, traits):
         app.include_router(part.router)
+    app.include_router(reports.opener)
     folder = folder or page()
 
     @app.get("/", include_in_schema=False)

@@ -23,13 +23,14 @@ from uuid import uuid4
 
 import psutil
 
-from gemel.errors import DataError, GemelError
+from gemel.errors import DataError, GemelError, PersonUnknown
 from gemel.track import Event, listening
 from gemel.workspace import Workspace, atomic
 
 __all__ = ["KINDS", "Job", "Jobs", "run_job"]
 
-KINDS = ("import", "build", "remember", "train", "evaluate", "make")
+KINDS = ("import", "build", "remember", "train", "evaluate", "audit", "make")
+SEEDLING = "seedling"
 EVENTS, JOB, STATUS = "events.jsonl", "job.json", "status.json"
 
 
@@ -46,6 +47,8 @@ class Job:
     summary: str = ""
     error: str = ""
     hint: str = ""
+    candidates: tuple[str, ...] = ()
+    """Names among which the owner can say who they are, where an import could not tell."""
     finished: float = 0.0
 
 
@@ -98,7 +101,7 @@ class Jobs:
             # it may have ended between the two looks
             end = json.loads((place / STATUS).read_text(encoding="utf-8")) if (place / STATUS).exists() else {}
             said |= end or {"state": "lost", "hint": "Start it again: it goes on where it was."}
-        return Job(**said)
+        return Job(**{**said, "candidates": tuple(said.get("candidates", ()))})
 
     def events(self, number: str, after: int = 0) -> list[tuple[int, str]]:
         """(line number, JSON) of every event after the given one."""
@@ -145,6 +148,8 @@ def run_job(workspace: Workspace, number: str) -> None:
             end = {"state": "stopped", "hint": "Start it again: it goes on where it was."}
         except GemelError as error:
             end = {"state": "failed", "error": error.message, "hint": error.hint}
+            if isinstance(error, PersonUnknown):
+                end["candidates"] = error.candidates
         except Exception as error:
             end = {"state": "failed", "error": f"a mistake of gemel's own ({type(error).__name__})"}
     with atomic(place / STATUS) as path:
@@ -179,9 +184,19 @@ def _remember(workspace: Workspace, _params: Mapping[str, Any]) -> str:
 def _train(workspace: Workspace, params: Mapping[str, Any]) -> str:
     from gemel.pipeline.train import train_voice
 
-    minutes = params.get("minutes")
-    config = workspace.config({"train": {"max_minutes": float(minutes)}} if minutes else None)
+    config = workspace.config(_training(workspace, params))
     return f"{train_voice(workspace, config).counts.get('steps', 0):,} steps"
+
+
+def _training(workspace: Workspace, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job changes of the configuration: a bound on its time, and the base."""
+    train: dict[str, Any] = {}
+    if params.get("minutes"):
+        train["max_minutes"] = float(params["minutes"])
+    base = params.get("base")
+    if base and base != SEEDLING and workspace.config().train.method == "full":
+        train["method"] = "lora"  # all weights are trained of the small base that ships only
+    return {"train": train, **({"model": {"base": base}} if base else {})}
 
 
 def _evaluate(workspace: Workspace, _params: Mapping[str, Any]) -> str:
@@ -190,15 +205,20 @@ def _evaluate(workspace: Workspace, _params: Mapping[str, Any]) -> str:
     return str(evaluate_run(workspace, workspace.config()).extra.get("verdict", ""))
 
 
+def _audit(workspace: Workspace, _params: Mapping[str, Any]) -> str:
+    from gemel.pipeline.audit import audit_run
+
+    found = audit_run(workspace, workspace.config())
+    return "passed" if found.passed else f"not passed: {'; '.join(found.failures)}"
+
+
 def _make(workspace: Workspace, params: Mapping[str, Any]) -> str:
     from gemel.pipeline.make import make
     from gemel.track import emit
 
-    overrides: dict[str, Any] = {}
+    overrides = _training(workspace, params)
     if params.get("me"):
         overrides["import"] = {"me": params["me"]}
-    if params.get("minutes"):
-        overrides["train"] = {"max_minutes": float(params["minutes"])}
     done = make(
         workspace, _paths(workspace, params), overrides=overrides, before=lambda stage: emit("stage", stage=stage)
     )
@@ -211,6 +231,7 @@ _DO: Mapping[str, Callable[[Workspace, Mapping[str, Any]], str]] = {
     "remember": _remember,
     "train": _train,
     "evaluate": _evaluate,
+    "audit": _audit,
     "make": _make,
 }
 

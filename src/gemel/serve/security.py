@@ -31,7 +31,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPES = ("chat", "names", "train", "admin")
 """chat: talk and judge; names: see real names; train: run jobs; admin: devices, people, consent."""
 OPEN = frozenset(["/", "/health", "/api/pair", "/favicon.ico"])
-"""Paths that need no token; so do the files of the page under /static/."""
+"""Paths that need no token; nor do the files of the page under /static/, and links under /open/ are tokens."""
 EXTENSIONS = ("chrome-extension://", "moz-extension://")
 """Origins that no web page can have: an extension that its user installed, which still needs a token."""
 CSP = (
@@ -220,7 +220,7 @@ class Shield:
         if not headers.get("content-length", "0").isdecimal():
             return 400, "the content length is not a number", "bad_request"
         path = scope["path"]
-        if path in OPEN or path.startswith("/static/"):
+        if path in OPEN or path.startswith(("/static/", "/open/")):
             return None
         kind, _, token = headers.get("authorization", "").partition(" ")
         device = self.devices.by_token(token.strip()) if kind.lower() == "bearer" else None

@@ -1,4 +1,4 @@
-"""Routes of long work: what is brought, the jobs that work on it, and their reports."""
+"""Routes of long work: what is brought, and the jobs that work on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Request
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from gemel.errors import DataError
@@ -18,6 +18,7 @@ from gemel.serve.faults import NotFound
 from gemel.serve.house import House
 from gemel.serve.jobs import Job, Jobs
 from gemel.serve.own import Done
+from gemel.serve.plan import available
 from gemel.serve.shapes import ErrorBody, Strict
 from gemel.workspace import Workspace, atomic
 
@@ -41,11 +42,13 @@ class Upload(BaseModel):
 class JobRequest(Strict):
     """What to do."""
 
-    kind: Literal["import", "build", "remember", "train", "evaluate", "make"]
+    kind: Literal["import", "build", "remember", "train", "evaluate", "audit", "make"]
     files: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=100)
     """Names of uploads, for import and make."""
     me: str = Field(default="", max_length=200)
     minutes: float | None = Field(default=None, gt=0, le=10_000)
+    base: str = Field(default="", max_length=200)
+    """Base to train, for train and make: one that `/api/plan` has at hand; "": as configured."""
 
 
 class JobInfo(BaseModel):
@@ -59,15 +62,9 @@ class JobInfo(BaseModel):
     summary: str
     error: str
     hint: str
+    candidates: list[str]
+    """Who may be the owner, where an import could not tell: start it again with one of them as `me`."""
     params: dict[str, Any]
-
-
-class Report(BaseModel):
-    """A page that a stage wrote."""
-
-    id: str
-    title: str
-    changed: float
 
 
 @router.put("/inbox/{name}", status_code=201)
@@ -123,6 +120,8 @@ async def start(request: Request, body: JobRequest) -> JobInfo:
     folder = held.workspace.root / "uploads"
     if missing := [n for n in body.files if "/" in n or "\\" in n or n.startswith(".") or not (folder / n).is_file()]:
         raise NotFound(f"{len(missing)} of the files were not brought", hint="PUT /api/inbox/NAME brings one.")
+    if body.base and not await asyncio.to_thread(available, body.base):
+        raise NotFound("this base is not on this machine", hint="Nothing is fetched: put its folder in gemel.toml.")
     params = body.model_dump(exclude={"kind"}, exclude_none=True)
     return _info(await asyncio.to_thread(held.start, body.kind, params))
 
@@ -152,32 +151,6 @@ async def events(
     await _job(request, job)
     after = int(last_event_id) if last_event_id.isdecimal() and last_event_id.isascii() else 0
     return StreamingResponse(_follow(request, job, after), media_type="text/event-stream")
-
-
-@router.get("/reports")
-async def reports(request: Request) -> list[Report]:
-    """Pages that stages wrote: the portrait, the data set, likeness."""
-    need(request, "names")
-    found = _reports(request.app.state.house.workspace)
-    return [Report(id=k, title=t, changed=p.stat().st_mtime) for k, (t, p) in found.items()]
-
-
-@router.get("/reports/{report}", response_class=FileResponse)
-async def report(request: Request, report: Annotated[str, Path(max_length=200)]) -> FileResponse:
-    """One page. It brings its own style, so its policy allows that and nothing else."""
-    need(request, "names")
-    found = _reports(request.app.state.house.workspace)
-    if report not in found:
-        raise NotFound("there is no such report")
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
-    return FileResponse(found[report][1], headers={"content-security-policy": policy, "x-frame-options": "SAMEORIGIN"})
-
-
-def _reports(workspace: Workspace) -> dict[str, tuple[str, Any]]:
-    out = {"portrait": ("Portrait", workspace.portrait / "portrait.html")}
-    out |= {f"dataset-{p.parent.name}": ("Data set", p) for p in workspace.root.glob("dataset/*/report.html")}
-    out |= {f"likeness-{p.parent.name}": ("Likeness", p) for p in workspace.root.glob("evals/*/report.html")}
-    return {k: v for k, v in out.items() if v[1].is_file()}
 
 
 async def _follow(request: Request, number: str, after: int) -> AsyncIterator[str]:
@@ -216,5 +189,6 @@ def _info(job: Job) -> JobInfo:
         summary=job.summary,
         error=job.error,
         hint=job.hint,
+        candidates=list(job.candidates),
         params=dict(job.params),
     )
