@@ -1,4 +1,7 @@
-"""A wheel carries the web app: building one without its bundle is refused. Editable installs need no bundle."""
+"""What a wheel carries beside the package: the web app, without which none is built, and the ready recipes.
+
+Editable installs need neither: they read both from the source tree.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,14 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Looks for the bundle before a wheel is built."""
+    """Looks for the web app's bundle before a wheel is built, and adds `recipes/*.toml`."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Refuse a standard wheel without the bundle."""
-        bundle = Path(self.root) / "src" / "gemel" / "serve" / "static" / "app" / "index.html"
-        if self.target_name == "wheel" and version == "standard" and not bundle.is_file():
+        if self.target_name != "wheel" or version != "standard":
+            return
+        root = Path(self.root)
+        if not (root / "src" / "gemel" / "serve" / "static" / "app" / "index.html").is_file():
             raise FileNotFoundError("the web app is not built: run `make web` before building a wheel")
+        for recipe in (root / "recipes").glob("*.toml"):
+            build_data["force_include"][str(recipe)] = f"gemel/recipes/{recipe.name}"
