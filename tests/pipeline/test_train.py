@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from safetensors.torch import load_file
 from tiny import conversation, tiny_folder, tiny_model, tiny_tokenizer
 
 from gemel.cli.train import command
-from gemel.config import Config, ModelSection, parse
+from gemel.config import Config, ModelSection, TraitsSection, parse
 from gemel.errors import ConfigError, MissingStage
 from gemel.examples import write_examples
 from gemel.model.base import load_run
 from gemel.model.likelihood import LocalScorer
 from gemel.pipeline.train import train_voice
+from gemel.pipeline.traits import load_conditioned
 from gemel.sinks import read_events
 from gemel.workspace import Manifest, Workspace
 
@@ -103,6 +105,20 @@ def test_events_hold_no_text(workspace: Workspace) -> None:
     rows = list(read_events(path))
     assert {"train.start", "train.step", "train.valid", "train.checkpoint", "train.done"} <= {r["event"] for r in rows}
     assert "are you there" not in path.read_text(encoding="utf-8")
+
+
+def test_traits_in_the_configuration_are_trained_with_the_voice(workspace: Workspace) -> None:
+    data = workspace.dataset()
+    examples = [replace(conversation(i), traits={"year": float(2000 + i)}) for i in range(12)]
+    write_examples(data / "train.parquet", examples)
+    write_examples(data / "valid.parquet", examples[-2:])
+    settings = config(workspace).model_copy(update={"traits": TraitsSection(use=("year",))})
+    run = workspace.run(str(train_voice(workspace, settings).extra["run"]))
+    assert {"traits.json", "splice.safetensors", "report.html"} <= {p.name for p in run.iterdir()}
+    assert "what the voice says" in (run / "report.html").read_text(encoding="utf-8")
+    twin = load_conditioned(workspace, settings, run.name)
+    assert [f.name for f in twin.spec.fields] == ["year"]
+    assert train_voice(workspace, config(workspace)).extra["run"] != run.name
 
 
 def test_no_data_set_is_told(tmp_path: Path) -> None:
