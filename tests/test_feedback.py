@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,44 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     counts = Feedback(path).counts()
     assert counts["messages"] == len(done.stdout.split()) == 50
     assert counts["rules"] == 0
+
+
+def test_versions_consent_and_export(store: Feedback) -> None:
+    number = store.begin("drafts", recipient="Mara", consent="keep")
+    said = store.add(number, Said(role="me", parts=("Dear Mara",), speaker="tom-voice", version="main-1"))
+    store.edit(said, ["hey Mara"])
+    store.vote(Vote("q", "main-1", "main-2", "b"), {"device": "d1"})
+    store.add_rule("never say dear")
+    assert store.thread(said)[0].version == "main-1"
+    ((talk, judged),) = store.judged()
+    assert (talk.consent, judged.edit) == ("keep", ("hey Mara",))
+    assert store.allow(number, "train")
+    assert not store.allow("0" * 32, "train")
+    with pytest.raises(DataError):
+        store.allow(number, "sell")
+    rows = {row["kind"]: row for row in store.export()}
+    assert rows["conversation"]["consent"] == "train"
+    assert rows["conversation"]["messages"][0]["edit"] == ("hey Mara",)
+    assert rows["vote"] | {"id": "", "time": 0} == {
+        "kind": "vote", "id": "", "question": "q", "a": "main-1", "b": "main-2", "choice": "b", "time": 0,
+        "extra": {"device": "d1"},
+    }
+    assert rows["rule"]["text"] == "never say dear"
+
+
+def test_a_store_of_an_earlier_version_is_renewed(tmp_path: Path) -> None:
+    path = tmp_path / "feedback.sqlite"
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("CREATE TABLE conversations (id TEXT PRIMARY KEY, title, recipient, created, changed)")
+        old.execute(
+            "CREATE TABLE messages (id TEXT PRIMARY KEY, conversation, parent, role, name, parts, speaker, time, extra)"
+        )
+        old.execute("INSERT INTO conversations VALUES ('c', 'old', '', 1, 1)")
+        old.execute("INSERT INTO messages VALUES ('m', 'c', NULL, 'me', '', '[\"hi\"]', 'voice', 1, '{}')")
+    for store in (Feedback(path), Feedback(path)):
+        assert store.conversations()[0].consent == "train"
+        assert store.messages("c")[0].version == ""
+        store.close()
 
 
 def test_a_damaged_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -273,14 +273,30 @@ class ServeSection(Section):
 class ImproveSection(Section):
     """Learning on."""
 
+    scheduled: bool = False
+    """The server retrains by itself when it is due."""
     every_days: float = Field(default=7.0, gt=0)
     """Days between scheduled retrainings."""
     min_new_turns: int = Field(default=50, ge=1)
     """Own turns that must be new before retraining is worth it."""
-    rehearsal: float = Field(default=0.1, ge=0, lt=1)
-    """Share of older turns rehearsed in a warm start."""
     start: Literal["warm", "fresh"] = "warm"
     """Continue from the current voice or begin anew."""
+    rehearsal: float = Field(default=0.1, ge=0, le=1)
+    """Share of older examples rehearsed in a warm start."""
+    corrections: int = Field(default=3, ge=0)
+    """How often a pass meets a new correction, where an imported turn is met once."""
+    holdout: float = Field(default=0.2, gt=0, lt=0.5)
+    """Share of new sessions held out for good, to measure this and later voices on."""
+    replies: int = Field(default=120, ge=10)
+    """Held-out replies, old and new each, on which candidate and current voice are compared at most."""
+    screen: bool = True
+    """Set new text aside, untrained, when the voice does not recognise the person in it."""
+    evaluate: bool = True
+    """Write the full likeness report of every candidate."""
+    audit: Literal["quick", "full"] = "full"
+    """Leak measures of the gate alone, or the audit with a shadow training too."""
+    promote: Literal["ask", "auto"] = "ask"
+    """Propose a voice that passed, or make it the twin at once."""
 
 
 class Config(Section):

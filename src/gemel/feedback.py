@@ -13,22 +13,24 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from gemel.errors import DamagedCheckpoint, DataError
 
-__all__ = ["Conversation", "Edit", "Feedback", "Rule", "Said", "Vote"]
+__all__ = ["Conversation", "Edit", "Feedback", "Judged", "Rule", "Said", "Vote"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversations (
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, recipient TEXT NOT NULL, created REAL NOT NULL, changed REAL NOT NULL);
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, recipient TEXT NOT NULL, created REAL NOT NULL, changed REAL NOT NULL,
+    consent TEXT NOT NULL DEFAULT 'train' CHECK (consent IN ('train', 'keep')));
 CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, conversation TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
     parent TEXT REFERENCES messages (id) ON DELETE CASCADE, role TEXT NOT NULL CHECK (role IN ('me', 'other')),
-    name TEXT NOT NULL, parts TEXT NOT NULL, speaker TEXT NOT NULL, time REAL NOT NULL, extra TEXT NOT NULL);
+    name TEXT NOT NULL, parts TEXT NOT NULL, speaker TEXT NOT NULL, time REAL NOT NULL, extra TEXT NOT NULL,
+    version TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS messages_conversation ON messages (conversation, time);
 CREATE TABLE IF NOT EXISTS ratings (
     message TEXT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE, value INTEGER NOT NULL, time REAL NOT NULL);
@@ -39,6 +41,11 @@ CREATE TABLE IF NOT EXISTS votes (
     id TEXT PRIMARY KEY, question TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL, choice TEXT NOT NULL
     CHECK (choice IN ('a', 'b', 'tie')), time REAL NOT NULL, extra TEXT NOT NULL);
 """
+_ADDED = (
+    ("conversations", "consent", "TEXT NOT NULL DEFAULT 'train'"),
+    ("messages", "version", "TEXT NOT NULL DEFAULT ''"),
+)
+"""Columns that stores of earlier versions lack."""
 
 
 class Rule(NamedTuple):
@@ -65,6 +72,8 @@ class Conversation(NamedTuple):
     """Who the owner speaks as; "" for nobody in particular."""
     created: float
     changed: float
+    consent: str = "train"
+    """train: corrections in it may be learned from; keep: they are only kept."""
 
 
 class Vote(NamedTuple):
@@ -87,6 +96,8 @@ class Said:
     parent: str | None = None
     speaker: str = ""
     """Model id of the twin that said it."""
+    version: str = ""
+    """Id of the run that said it."""
     id: str = field(default_factory=lambda: uuid4().hex)
     time: float = field(default_factory=time.time)
     """Seconds since the epoch."""
@@ -95,6 +106,13 @@ class Said:
     """1 sounds like me, -1 does not, 0 not rated."""
     edit: tuple[str, ...] = ()
     """What the owner would have said."""
+
+
+class Judged(NamedTuple):
+    """A turn of the twin that the owner judged."""
+
+    conversation: Conversation
+    said: Said
 
 
 class Feedback:
@@ -111,6 +129,7 @@ class Feedback:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
             self._db.executescript(_SCHEMA)
+            self._renew()
         except sqlite3.DatabaseError as error:
             raise DamagedCheckpoint(
                 f"{path.name} cannot be read", hint=f"Move {path} away: a new one is begun, the old one stays."
@@ -123,11 +142,16 @@ class Feedback:
             self._db.close()
 
     # conversations ------------------------------------------------------------
-    def begin(self, title: str = "", *, recipient: str = "") -> str:
-        """A new conversation; returns its id."""
+    def begin(self, title: str = "", *, recipient: str = "", consent: str = "train") -> str:
+        """A new conversation; returns its id.
+
+        Args:
+            consent: train or keep.
+        """
         number, now = uuid4().hex, time.time()
         with self._writing() as db:
-            db.execute("INSERT INTO conversations VALUES (?, ?, ?, ?, ?)", (number, title, recipient, now, now))
+            row = (number, title, recipient, now, now, consent)
+            db.execute("INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?)", row)
         return number
 
     def add(self, conversation: str, said: Said) -> str:
@@ -138,22 +162,34 @@ class Feedback:
         """
         row = (
             *(said.id, conversation, said.parent, said.role, said.name, json.dumps(said.parts, ensure_ascii=False)),
-            *(said.speaker, said.time, json.dumps(dict(said.extra), ensure_ascii=False)),
+            *(said.speaker, said.time, json.dumps(dict(said.extra), ensure_ascii=False), said.version),
         )
         with self._writing() as db:
-            db.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             db.execute("UPDATE conversations SET changed = ? WHERE id = ?", (said.time, conversation))
         return said.id
 
     def conversations(self) -> list[Conversation]:
         """All of them, the latest first."""
-        sql = "SELECT id, title, recipient, created, changed FROM conversations ORDER BY changed DESC"
+        sql = "SELECT id, title, recipient, created, changed, consent FROM conversations ORDER BY changed DESC"
         return [Conversation(*row) for row in self._rows(sql)]
 
     def rename(self, conversation: str, title: str) -> bool:
         """Give a conversation a title; False when there is none of this id."""
         with self._writing() as db:
             return db.execute("UPDATE conversations SET title = ? WHERE id = ?", (title, conversation)).rowcount > 0
+
+    def allow(self, conversation: str, consent: str) -> bool:
+        """Say what a conversation may be used for (train, keep); False when there is none of this id.
+
+        Raises:
+            DataError: when it is neither.
+        """
+        with self._writing() as db:
+            sql = "UPDATE conversations SET consent = ? WHERE id = ?"
+            if consent not in ("train", "keep"):
+                raise DataError(f"'{consent[:40]}' is neither train nor keep")
+            return db.execute(sql, (consent, conversation)).rowcount > 0
 
     def delete(self, conversation: str) -> bool:
         """Delete a conversation with all that hangs on it; False when there is none of this id."""
@@ -234,15 +270,43 @@ class Feedback:
             *before, said = self.thread(number)
             yield before, said
 
+    def judged(self) -> list[Judged]:
+        """Every rated or corrected turn of the twin with its conversation, the latest conversation first."""
+        return [
+            Judged(talk, said)
+            for talk in self.conversations()
+            for said in self.messages(talk.id)
+            if said.rating or said.edit
+        ]
+
+    def export(self) -> Iterator[dict[str, Any]]:
+        """Everything as plain rows, each with its `kind`: conversation, rule, vote."""
+        for talk in self.conversations():
+            messages = [asdict(m) for m in self.messages(talk.id)]
+            yield {"kind": "conversation", **talk._asdict(), "messages": messages}
+        for number, text, when in self._rows("SELECT id, text, time FROM rules ORDER BY time"):
+            yield {"kind": "rule", "id": number, "text": text, "time": when}
+        for row in self._rows("SELECT id, question, a, b, choice, time, extra FROM votes ORDER BY time, rowid"):
+            names = ("id", "question", "a", "b", "choice", "time")
+            yield {"kind": "vote", **dict(zip(names, row)), "extra": json.loads(row[6])}
+
     def counts(self) -> dict[str, int]:
         """Rows of each table."""
         tables = ("conversations", "messages", "ratings", "edits", "rules", "votes")
         return {table: int(self._rows(f"SELECT count(*) FROM {table}")[0][0]) for table in tables}
 
     # inside -----------------------------------------------------------------------
+    def _renew(self) -> None:
+        """Add what stores of earlier versions lack; two processes may meet here."""
+        with self._writing() as db:
+            for table, column, kind in _ADDED:
+                if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+
     def _said(self, where: str, values: Iterable[Any]) -> list[Said]:
-        sql = f"""SELECT m.id, parent, role, name, m.parts, speaker, m.time, extra, coalesce(value, 0), e.parts
-            FROM messages m LEFT JOIN ratings r ON r.message = m.id LEFT JOIN edits e ON e.message = m.id {where}"""
+        sql = f"""SELECT m.id, parent, role, name, m.parts, speaker, m.time, extra, coalesce(value, 0), e.parts,
+            m.version FROM messages m LEFT JOIN ratings r ON r.message = m.id
+            LEFT JOIN edits e ON e.message = m.id {where}"""
         return [
             Said(
                 id=row[0],
@@ -255,6 +319,7 @@ class Feedback:
                 extra=json.loads(row[7]),
                 rating=row[8],
                 edit=tuple(json.loads(row[9])) if row[9] else (),
+                version=row[10],
             )
             for row in self._rows(sql, values)
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,7 +18,8 @@ from gemel.corpus.dataset import IMPOSTOR, BuildResult, build
 from gemel.corpus.page import Section, bars, figure, number, page, paragraph, table, tiles
 from gemel.corpus.turns import LEARNED, LEFT_OUT, OWN
 from gemel.errors import MissingStage, TooLittle
-from gemel.examples import SPLITS, ExampleWriter
+from gemel.examples import SPLITS, Example, ExampleWriter
+from gemel.pipeline.corrections import corrections, edits_hash
 from gemel.privacy.scrub import Scrubber
 from gemel.privacy.vault import Vault
 from gemel.records import Record, read_records, stable_id
@@ -71,6 +73,8 @@ def build_dataset(workspace: Workspace, config: Config, name: str = "main") -> M
     inputs_of(workspace)  # a folder where nothing was imported stays as it is
     with workspace.lock("build"), closing(Vault(workspace.vault_path)) as vault:
         inputs = {**inputs_of(workspace), "forgotten": _forgotten(vault)}
+        if edits := edits_hash(workspace):
+            inputs["corrections"] = edits
         wanted = fingerprint("build", inputs, config.corpus, config.privacy)
         return workspace.fresh(workspace.dataset(name), wanted) or _make(workspace, config, name, vault, inputs, wanted)
 
@@ -80,7 +84,9 @@ def _make(
 ) -> Manifest:
     people = workspace.people()
     with atomic_folder(workspace.dataset(name)) as folder:
-        result = build(_Watched(workspace), people, config.corpus, Scrubber(vault, people, config.privacy))
+        scrubber = Scrubber(vault, people, config.privacy)
+        result = build(_Watched(workspace), people, config.corpus, scrubber)
+        result.made = chain(result.made, _corrected(workspace, result, scrubber))
         _write(folder, result)
         if not result.counts["train"]:
             raise TooLittle(
@@ -92,6 +98,15 @@ def _make(
         manifest.write(folder)
     emit("build.done", **{split: result.counts[split] for split in SPLITS})
     return workspace.need(workspace.dataset(name), f"the data set '{name}'", "gemel build")
+
+
+def _corrected(workspace: Workspace, result: BuildResult, scrubber: Scrubber) -> Iterator[tuple[str, Example]]:
+    """Answers that the owner corrected: to learn from, never to measure by."""
+    for example in corrections(workspace, scrubber, me=result.me):
+        result.counts["train"] += 1
+        result.counts["train learned turns"] += 1
+        result.counts["corrections"] += 1
+        yield "train", example
 
 
 def _forgotten(vault: Vault) -> str:
