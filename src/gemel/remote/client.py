@@ -8,21 +8,20 @@ instead of burning its rows. Neither texts nor keys ever appear in an error.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+import orjson
 
 from gemel.errors import ConfigError, RemoteError
 from gemel.remote.limit import Breaker, Limiter
+from gemel.remote.wire import Pool, TooLong, compact
 
 __all__ = ["KEY", "Client", "Completion", "Dead", "Endpoint", "Gone", "Request", "Usage"]
 
@@ -141,40 +140,18 @@ class Client:
         self.spent = 0.0
         self.served = 0
         self._structured = True
-        self._session: aiohttp.ClientSession | None = None
         key = endpoint.key or os.environ.get(KEY, "")
-        agent = {"Content-Type": "application/json", "User-Agent": "gemel"}
-        self._headers = {**agent, **({"Authorization": f"Bearer {key}"} if key else {})}
-        self._chat = URL(f"{endpoint.base}/chat/completions", encoded=True)
-        self._plain = URL(f"{endpoint.base}/completions", encoded=True)
+        self.pool = Pool(endpoint.base, {"Authorization": f"Bearer {key}"} if key else {}, longest=LONGEST_BODY)
 
     async def __aenter__(self) -> Client:
-        self.session()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def session(self) -> aiohttp.ClientSession:
-        """The pool of connections, opened when it is first needed."""
-        if self._session is None:
-            # a third: a hung attempt leaves time for two more before the deadline
-            timeout = aiohttp.ClientTimeout(total=self.deadline / 3, sock_connect=min(10.0, self.deadline / 3))
-            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=self._headers,
-                skip_auto_headers=("Accept", "Accept-Encoding"),
-            )
-        return self._session
-
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self.pool.close()
 
     async def ask(self, request: Request) -> Completion | Dead:
         """Ask until there is an answer, the deadline passes or the server says never.
@@ -213,21 +190,25 @@ class Client:
             Gone: when it cannot be reached.
         """
         try:
-            async with self.session().get(f"{self.endpoint.base}/models") as response:
-                raw = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raw = orjson.loads((await self.pool.ask("/models", None, timeout=self.deadline)).body)
+        except (OSError, TooLong, ValueError) as error:
             raise self._gone("cannot be reached") from error
         rows = raw.get("data") if isinstance(raw, dict) else None
         return [str(r["id"]) for r in rows if isinstance(r, dict) and "id" in r] if isinstance(rows, list) else []
 
-    def body(self, request: Request, **more: Any) -> tuple[URL, bytes]:
+    def lines(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """The lines of an answer as the server writes them; asked once, no limit is kept, errors are the pool's."""
+        path, body = self._body(request, stream=True)
+        return self.pool.lines(path, body, silence=self.deadline)
+
+    def _body(self, request: Request, **more: Any) -> tuple[str, bytes]:
         """Where the request goes, and its JSON."""
         raw: dict[str, Any] = {"model": self.endpoint.model, **request.parameters, **more}
         if not self._structured:
             raw.pop("response_format", None)
         if len(request.messages) == 1 and request.messages[0]["role"] == "completion":
-            return self._plain, json.dumps({**raw, "prompt": request.messages[0]["content"]}).encode()
-        return self._chat, json.dumps({**raw, "messages": list(request.messages)}).encode()
+            return "/completions", compact({**raw, "prompt": request.messages[0]["content"]})
+        return "/chat/completions", compact({**raw, "messages": request.messages})
 
     async def _there(self) -> float:
         """Wait while the server is away; returns the seconds waited."""
@@ -239,21 +220,21 @@ class Client:
         return time.monotonic() - start
 
     async def _once(self, request: Request, attempt: int) -> Completion | _Failed:
-        url, body = self.body(request)
-        try:
-            async with self.session().post(url, data=body) as response:
-                status, headers = response.status, response.headers
-                if int(headers.get("Content-Length") or 0) > LONGEST_BODY:
-                    return _Failed("answer too long", final=True)
-                raw = await response.read()
+        path, body = self._body(request)
+        try:  # a third: a hung attempt leaves time for two more before the deadline
+            status, headers, raw = await self.pool.ask(path, body, timeout=self.deadline / 3)
+        except TooLong:
+            return _Failed("answer too long", final=True)
         except TimeoutError:
             return _Failed("timeout")
-        except (aiohttp.ClientError, OSError):
+        except OSError:
             self.breaker.bad()
             return _Failed("connection")
         if status == 200:
             return self._parse(raw, attempt)
-        return self._refused(status, _seconds(headers.get("Retry-After", "")), "response_format" in request.parameters)
+        return self._refused(
+            status, _seconds(headers.get(b"retry-after", b"")), "response_format" in request.parameters
+        )
 
     def _refused(self, status: int, wait: float, structured: bool) -> _Failed:
         if status in OVERLOADED:
@@ -272,7 +253,7 @@ class Client:
 
     def _parse(self, raw: bytes, attempt: int) -> Completion | _Failed:
         try:
-            answer = json.loads(raw)
+            answer = orjson.loads(raw)
             choice = answer["choices"][0]
             message = choice.get("message")
             text = message["content"] if message is not None else choice["text"]
@@ -316,7 +297,7 @@ def _estimate(request: Request) -> float:
     return said + float(request.parameters.get("max_tokens") or 512) / 2
 
 
-def _seconds(value: str) -> float:
+def _seconds(value: bytes) -> float:
     """Retry-After in seconds (a date is taken as one second)."""
     try:
         return min(120.0, max(0.0, float(value)))

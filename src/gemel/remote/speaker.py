@@ -15,11 +15,10 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import aiohttp
-
 from gemel.errors import RemoteError
 from gemel.examples import Role, TraitValue, Turn
 from gemel.remote.client import Client, Completion, Endpoint, Request
+from gemel.remote.wire import TooLong, Unserved
 from gemel.speaker import Reply, Sampling, Speaker
 
 __all__ = ["RemoteSpeaker", "messages_of"]
@@ -123,22 +122,19 @@ class RemoteSpeaker(Speaker):
 
     async def _pour(self, client: Client, request: Request, pieces: queue.Queue[str | Reply | BaseException]) -> None:
         try:
-            url, body = client.body(request, stream=True)
             text, finish = [], "stop"
-            timeout = aiohttp.ClientTimeout(total=None, sock_read=self._deadline)
-            async with client.session().post(url, data=body, timeout=timeout) as response:
-                if response.status != 200:
-                    raise self._failed(f"status {response.status}")
-                async for line in response.content:
-                    if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
-                        continue
-                    choice = (json.loads(line[5:]).get("choices") or [{}])[0]
-                    finish = choice.get("finish_reason") or finish
-                    if piece := (choice.get("delta") or {}).get("content"):
-                        text.append(piece)
-                        pieces.put(piece)
+            async for line in client.lines(request):
+                if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
+                    continue
+                choice = (json.loads(line[5:]).get("choices") or [{}])[0]
+                finish = choice.get("finish_reason") or finish
+                if piece := (choice.get("delta") or {}).get("content"):
+                    text.append(piece)
+                    pieces.put(piece)
             pieces.put(self._reply("".join(text), finish, 0, len(text)))
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, AttributeError):
+        except Unserved as error:
+            pieces.put(self._failed(str(error)))
+        except (OSError, TooLong, ValueError, AttributeError):
             pieces.put(self._failed("broke off"))
         except RemoteError as error:
             pieces.put(error)

@@ -7,16 +7,17 @@ left out, counted and so asked again. One process writes; the file lock says so 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import orjson
 import portalocker
 
 from gemel.errors import Busy
+from gemel.remote.wire import compact
 
 __all__ = ["Journal"]
 
@@ -84,7 +85,7 @@ class Journal:
 
     def add(self, key: str, row: Mapping[str, Any]) -> None:
         """Keep a row; it is on its way to the disk after `flush`."""
-        body = json.dumps({"key": key, **row}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        body = compact({"key": key, **row})
         line = b'%b,"crc":"%08x"}\n' % (body[:-1], crc32(body[:-1]))
         self._at[bytes.fromhex(key)] = self._next
         self._next += len(line)
@@ -138,7 +139,7 @@ class Journal:
         if self._reader is None:
             self._reader = self.path.open("rb")
         self._reader.seek(offset)
-        row: dict[str, Any] = json.loads(self._reader.readline())
+        row: dict[str, Any] = orjson.loads(self._reader.readline())
         return row
 
     def _index(self, *, cut: bool) -> int:

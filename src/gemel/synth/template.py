@@ -23,6 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gemel.errors import ConfigError
 from gemel.remote import Request
+from gemel.remote.wire import compact
 from gemel.text import fold, words
 
 __all__ = ["BadOutput", "Call", "Template", "load_template", "shipped"]
@@ -34,6 +35,9 @@ _FENCE = regex.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?```\s*$", regex.DOTALL)
 _NAME = regex.compile(r"\{\{ *((?!\d|true\b|false\b|none\b|loop\b)\w+)() *\}\}", regex.IGNORECASE)
 _LOGIC = regex.compile(r"\{[{%#]|[%#}]\}")
 _SLOT = regex.compile(r"\{\{\s*(\w+)\s*\}\}|\{(\w+)\}")
+
+Check = Callable[[str, Mapping[str, Any]], bool]
+"""(text, row) → whether it passes."""
 
 
 class BadOutput(Exception):
@@ -83,8 +87,8 @@ class Template:
         if schema := self.output.get("schema"):
             wanted = {"name": self.name, "schema": schema, "strict": True}
             parameters["response_format"] = {"type": "json_schema", "json_schema": wanted}
-        text = json.dumps([model, messages, parameters, sample, self.id], sort_keys=True)
-        key = blake2b(text.encode(), digest_size=16).hexdigest()
+        said = compact([model, messages, parameters, sample, self.id], ordered=True)
+        key = blake2b(said, digest_size=16).hexdigest()
         if sample and "seed" in parameters:
             parameters["seed"] += 1000 * sample
         return Call(key, Request(messages=messages, parameters=parameters))
@@ -118,36 +122,32 @@ class Template:
             BadOutput: with the reason.
         """
         value: Any = text.strip()
-        if tag := self.output.get("tag"):
-            found = regex.search(rf"<{tag}>(.*?)</{tag}>", text, regex.DOTALL)
-            if found is None:
+        if self._tagged is not None:
+            if (found := self._tagged.search(text)) is None:
                 raise BadOutput("tag missing")
             value = found.group(1).strip()
         elif self._validator is not None:
             value = _json(text)
             if next(iter(self._validator.iter_errors(value)), None) is not None:
                 raise BadOutput("not of the schema")
-        for check in self.checks:
-            self._check(check, value, row)
+        for kind, name, passes in self._checks:
+            part = value if name is None else value.get(name, "") if isinstance(value, dict) else value
+            if not passes(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False), row):
+                raise BadOutput(f"check {kind}")
         if isinstance(value, dict) and "field" not in self.output:
             return value
         return {str(self.output.get("field", "text")): value}
 
-    def _check(self, check: Mapping[str, Any], value: Any, row: Mapping[str, Any]) -> None:
-        if name := check.get("field"):
-            value = value.get(name, "") if isinstance(value, dict) else value
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        kind = next(k for k in CHECKS if k in check)
-        limit = check[kind]
-        bad: dict[str, Callable[[], bool]] = {
-            "min_words": lambda: len(words(text)) < limit,
-            "max_words": lambda: len(words(text)) > limit,
-            "unlike": lambda: bool(regex.search(REFUSAL if limit == "refusal" else limit, text)),
-            "like": lambda: not regex.search(limit, text),
-            "differs_from": lambda: fold(text) == fold(str(row.get(limit, ""))),
-        }
-        if bad[kind]():
-            raise BadOutput(f"check {kind}")
+    @cached_property
+    def _checks(self) -> list[tuple[str, str | None, Check]]:
+        """Kind, field and function of each check."""
+        kinds = [(next(k for k in CHECKS if k in check), check) for check in self.checks]
+        return [(kind, check.get("field"), _checker(kind, check[kind])) for kind, check in kinds]
+
+    @cached_property
+    def _tagged(self) -> regex.Pattern[str] | None:
+        tag = regex.escape(str(self.output.get("tag") or ""))
+        return regex.compile(rf"<{tag}>(.*?)</{tag}>", regex.DOTALL) if tag else None
 
     @cached_property
     def _defaults(self) -> dict[str, Any]:
@@ -188,6 +188,19 @@ class Template:
             if got != wanted:
                 wrong.append(f"test {i}: the answer gives {got!r}, not {wanted!r}")
         return wrong
+
+
+def _checker(kind: str, limit: Any) -> Check:
+    """A check of a text beside its row."""
+    if kind == "min_words":
+        return lambda text, _: len(words(text)) >= limit
+    if kind == "max_words":
+        return lambda text, _: len(words(text)) <= limit
+    if kind == "differs_from":
+        return lambda text, row: fold(text) != fold(str(row.get(limit, "")))
+    pattern = regex.compile(REFUSAL if limit == "refusal" else limit)
+    found = kind == "like"
+    return lambda text, _: bool(pattern.search(text)) is found
 
 
 class _Literal:
