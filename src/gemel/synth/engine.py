@@ -298,6 +298,7 @@ class Engine:
                 asyncio.get_running_loop().call_soon(self.journal.flush)
             used = {"in": answer.usage.tokens_in, "out": answer.usage.tokens_out, "attempts": answer.attempts}
             self.journal.add(call.key, {"text": answer.text, "model": self.model, **used})
+            await asyncio.sleep(0)  # written before this worker asks again: a kill repeats one call a worker at most
             return given, ""
         return None, reason
 
