@@ -1,6 +1,6 @@
 """Benchmarks of likeness: a matrix over real speakers, and the time that many replies take.
 
-    python bench/likeness.py justices DATA.jsonl.gz --minutes 4    # each twin on its own and on others' held-out turns
+    python bench/likeness.py justices DATA.jsonl.gz --steps 60     # each twin on its own and on others' held-out turns
     python bench/likeness.py speed TWIN --replies 1000              # every metric of an already trained twin
 
 DATA has one turn a line: hearing, n, speaker, text. The corpus of Supreme Court arguments (CC BY-NC) has this
@@ -34,7 +34,12 @@ from gemel.pipeline.train import train_voice
 from gemel.workspace import Manifest, Workspace
 
 JUSTICES = ("Antonin Scalia", "Stephen G. Breyer", "Ruth Bader Ginsburg")
-TURNS = 12
+TURNS = 6
+"""Turns of a hearing in one example."""
+PIECES = 500
+"""Training examples of each justice, evenly taken over the years."""
+BATCH = 2048
+"""Tokens of an optimiser step."""
 
 
 def hearings(path: Path) -> dict[str, list[dict[str, object]]]:
@@ -49,7 +54,7 @@ def hearings(path: Path) -> dict[str, list[dict[str, object]]]:
 
 
 def sessions(rows: Mapping[str, Sequence[Mapping[str, object]]], who: str) -> Iterator[Example]:
-    """Every hearing in which somebody speaks, cut into pieces of a dozen turns; only their turns are learned."""
+    """Every hearing in which somebody speaks, cut into pieces of `TURNS` turns; only their turns are learned."""
     for hearing, turns in rows.items():
         made = [
             Turn(
@@ -80,46 +85,59 @@ def split(examples: Sequence[Example]) -> dict[str, list[Example]]:
     return out
 
 
-def justices(path: Path, folder: Path, minutes: float, replies: int) -> None:
-    """Train a twin of each justice and lay gain over the base on everybody's held-out turns in a matrix."""
+def justices(path: Path, folder: Path, steps: int, replies: int) -> None:
+    """Train a twin of each justice and lay gain over the base on everybody's held-out turns in a matrix.
+
+    What is trained and scored already in `folder` is not done again.
+    """
     rows = hearings(path)
-    config = parse({"train": {"max_minutes": minutes, "evaluate_every": 200}, "model": {"base": "seedling"}})
+    config = parse({"train": {"max_steps": steps, "batch_tokens": BATCH, "evaluate_every": steps, "threads": 1}})
     base = LocalScorer(load_base(config.model))
+    journal = Journal(folder / "losses.jsonl", f"{steps} {PIECES} {TURNS}")
     test: dict[str, tuple[Case, ...]] = {}
     workspaces = {}
     for who in JUSTICES:
         parts = split(list(sessions(rows, who)))
         learned = [t.text for e in parts["train"] for t in e.learned]
         test[who] = cases_of(parts["test"], learned, limit=replies).cases
+        parts |= {s: thin(parts[s], many) for s, many in (("train", PIECES), ("valid", 20))}
         workspaces[who] = _prepare(folder / who.replace(" ", "-"), parts, who)
+    del rows
     for who in JUSTICES:
-        start = time.perf_counter()
+        start = time.process_time()
         made = train_voice(workspaces[who], config)
-        seconds = time.perf_counter() - start
         twin = LocalScorer(load_run(workspaces[who].run(str(made.extra["run"])), config.model))
-        print(f"\ntwin of {who}: {made.counts.get('steps')} steps, {seconds:.0f} s")
-        own = None
+        gains = {}
         for other in JUSTICES:
             # Everybody's turns are scored as if the twin's person had said them.
-            cases = [replace(c, truth=replace(c.truth, name=who)) for c in test[other]]
-            gains = _gains(base, twin, cases)
-            own = gains if other == who else own
-            value, low, high = _interval(gains)
-            print(f"  gain on {other:<22} {value:+.4f} bits/byte ({low:+.4f} to {high:+.4f}), {len(cases)} turns")
-        for other in JUSTICES:
-            if other != who and own is not None:
-                cases = [replace(c, truth=replace(c.truth, name=who)) for c in test[other]]
-                _difference(own, _gains(base, twin, cases), other)
+            cases = [replace(c, id=f"{who}|{c.id}", truth=replace(c.truth, name=who)) for c in test[other]]
+            gains[other] = _gains(base, twin, cases, journal, who)
+        seconds = time.process_time() - start
+        print(f"\ntwin of {who}: {made.extra['steps']} steps, {seconds:.0f} s of CPU")
+        for other, found in gains.items():
+            value, low, high = _interval(found)
+            print(f"  gain on {other:<22} {value:+.4f} bits/byte ({low:+.4f} to {high:+.4f}), {len(test[other])} turns")
+        for other, found in gains.items():
+            if other != who:
+                print(f"  identity gain against {other:<22} {_difference(gains[who], found)}")
+        print(end="", flush=True)
+
+
+def thin(examples: Sequence[Example], many: int) -> list[Example]:
+    """At most `many` examples, evenly taken."""
+    places = np.linspace(0, len(examples) - 1, min(many, len(examples))).astype(int)
+    return [examples[i] for i in places]
 
 
 def _prepare(root: Path, parts: Mapping[str, Sequence[Example]], who: str) -> Workspace:
     workspace = Workspace(root)
     workspace.prepare()
     folder = workspace.dataset()
-    if Manifest.read(folder) is None:
+    wanted = f"{who} {[len(examples) for examples in parts.values()]} {TURNS}"
+    if workspace.fresh(folder, wanted) is None:
         folder.mkdir(parents=True, exist_ok=True)
         counts = {s: write_examples(folder / f"{s}.parquet", examples) for s, examples in parts.items()}
-        Manifest(stage="build", fingerprint=f"{who} {counts}", counts=counts, extra={"me": who}).write(folder)
+        Manifest(stage="build", fingerprint=wanted, counts=counts, extra={"me": who}).write(folder)
     return workspace
 
 
@@ -127,9 +145,11 @@ Gains = dict[str, tuple[float, float]]
 """Session → bits gained over the base, bytes."""
 
 
-def _gains(base: LocalScorer, twin: LocalScorer, cases: Sequence[Case]) -> Gains:
+def _gains(base: LocalScorer, twin: LocalScorer, cases: Sequence[Case], journal: Journal, who: str) -> Gains:
     texts = [text_of(c) for c in cases]
-    one, two = (measure_losses(s, str(i), texts, journal=Journal(None)) for i, s in enumerate((base, twin)))
+    one, two = (
+        measure_losses(scorer, name, texts, journal=journal) for scorer, name in ((base, "base"), (twin, f"twin {who}"))
+    )
     return _by_session(cases, one, two)
 
 
@@ -149,13 +169,21 @@ def _interval(gains: Gains) -> tuple[float, float, float]:
     return found.value, found.low, found.high
 
 
-def _difference(own: Gains, far: Gains, other: str) -> None:
+def _difference(own: Gains, far: Gains) -> str:
+    """Own gain minus gain on another's turns: hearings of both are resampled, those they share are sign-flipped."""
+    hearings_ = list(dict.fromkeys((*own, *far)))
+    index = {h: i for i, h in enumerate(hearings_)}
+    ratios = []
+    for gains in (own, far):
+        table = np.zeros((2, len(hearings_)))
+        for hearing, pair in gains.items():
+            table[:, index[hearing]] = pair
+        ratios.append(ratio_of(table[0], table[1]))
+    found = bootstrap(lambda w: ratios[0](w) - ratios[1](w), draws(len(hearings_)))
     shared = sorted(set(own) & set(far))
     gaps = np.array([own[s][0] / own[s][1] - far[s][0] / far[s][1] for s in shared])
-    total = _interval(own)[0] - _interval(far)[0]
-    print(
-        f"  identity gain against {other:<22} {total:+.4f} bits/byte, p = {sign_flip(gaps):.4f}, {len(shared)} hearings"
-    )
+    span = f"({found.low:+.4f} to {found.high:+.4f})"
+    return f"{found.value:+.4f} bits/byte {span}, p = {sign_flip(gaps):.4f} over {len(shared)} shared hearings"
 
 
 def speed(twin: Path, replies: int) -> None:
@@ -174,15 +202,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["justices", "speed"])
     parser.add_argument("path", type=Path)
-    parser.add_argument("--minutes", type=float, default=4.0, help="training time of each twin")
-    parser.add_argument("--replies", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=60, help="optimiser steps of each twin, 2,048 tokens each")
+    parser.add_argument("--replies", type=int, default=100)
     parser.add_argument("--folder", type=Path, default=None, help="where the twins are kept")
     given = parser.parse_args()
     if given.what == "speed":
         speed(given.path, given.replies)
     else:
         folder = given.folder or Path(tempfile.mkdtemp(prefix="gemel-justices-"))
-        justices(given.path, folder, given.minutes, given.replies)
+        justices(given.path, folder, given.steps, given.replies)
 
 
 if __name__ == "__main__":

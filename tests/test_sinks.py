@@ -25,6 +25,16 @@ def test_events_are_written_but_not_progress(tmp_path: Path) -> None:
     ]
 
 
+def test_scores_go_to_a_file_of_their_own(tmp_path: Path) -> None:
+    with open_sinks(tmp_path):
+        emit("train.step", step=1, loss=2.5)
+    with open_sinks(tmp_path, lines=tmp_path / "evals"):
+        emit("evaluate.score", metric="c2st", system="voice", value=0.6, low=0.5, high=0.7, run="a")
+    assert steps(tmp_path) == [1]
+    (row,) = read_events(tmp_path / "evals" / "events.jsonl")
+    assert (row["metric"], row["system"], row["value"], row["low"], row["high"]) == ("c2st", "voice", 0.6, 0.5, 0.7)
+
+
 def test_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
     with open_sinks(tmp_path):
         emit("train.start", step=0)
@@ -47,10 +57,11 @@ def test_tensorboard_gets_the_curves(tmp_path: Path) -> None:
         emit("train.step", step=1, loss=2.5)
         emit("train.step", step=2, loss=1.5)
         emit("other", step=3, loss=0.0)
+        emit("evaluate.score", metric="c2st", system="voice", value=0.6, low=0.5, high=0.7, run="a")
     found = EventAccumulator(str(tmp_path / "tensorboard"))
     found.Reload()
     tag = found.Tags()
-    assert tag["scalars"] == ["step/loss"] or tag["tensors"] == ["step/loss"]
+    assert sorted(tag["scalars"] + tag["tensors"]) == ["evaluate/voice/c2st", "step/loss"]
 
 
 def test_wandb_offline_gets_curves_and_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +79,10 @@ def test_mlflow_gets_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with open_sinks(tmp_path, ["mlflow"], {"train.rank": 4}):
         emit("train.step", step=1, loss=2.5)
+    with open_sinks(tmp_path, ["mlflow"], lines=tmp_path / "evals"):
+        emit("evaluate.score", metric="c2st", system="voice", value=0.6, low=0.5, high=0.7, run="a")
     runs = mlflow.search_runs(experiment_names=["gemel"], output_format="list")
-    assert runs[0].data.metrics["step/loss"] == 2.5
+    assert [r.data.metrics for r in runs] == [{"step/loss": 2.5, "evaluate/voice/c2st": 0.6}]
 
 
 @pytest.mark.parametrize("name", SINKS)

@@ -1,8 +1,9 @@
 """Where events of a run go: always a JSON-lines file, and by name TensorBoard, Weights & Biases, MLflow.
 
-A sink is a listener of `track`. Numbers of `train.*` events become curves under their step; texts never
-reach a sink because events carry none. W&B and MLflow write into the run's folder unless their own
-environment variables name a server.
+A sink is a listener of `track`. Numbers of `train.*` events become curves under their step, scores of an
+evaluation become single values beside them in the same run (`evaluate/<system>/<metric>`); texts never reach
+a sink because events carry none. W&B and MLflow write into the run's folder unless their own environment
+variables name a server.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from gemel.errors import ConfigError, MissingExtra
 from gemel.track import Event, listening
 from gemel.workspace import atomic
 
-__all__ = ["JsonLines", "Sink", "open_sinks", "read_events"]
+__all__ = ["EVENTS", "JsonLines", "Sink", "open_sinks", "read_events"]
 
 EVENTS = "events.jsonl"
+SCORE = "evaluate.score"
 
 
 class Sink(Protocol):
@@ -113,14 +115,19 @@ class Wandb:
             resume="allow",
         )
 
+        self._trained = False
+
     def __call__(self, event: Event) -> None:
+        self._trained |= event.name.startswith("train.")
         values = {name: value for name, value, _ in _numbers(event)}
-        if values:
+        if values and event.name == SCORE:
+            self._run.summary.update(values)
+        elif values:
             self._run.log({**values, "step": event.fields["step"]})
 
     def close(self) -> None:
         adapter = self._folder / "adapter"
-        if adapter.exists():
+        if self._trained and adapter.exists():
             artifact = self._wandb.Artifact(self._folder.name, type="model")
             artifact.add_dir(str(adapter))
             self._run.log_artifact(artifact)
@@ -139,7 +146,13 @@ class MLflow:
         if "MLFLOW_TRACKING_URI" not in os.environ:
             mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.sqlite'}")
         mlflow.set_experiment("gemel")
-        mlflow.start_run(run_name=folder.name)
+        known = mlflow.search_runs(
+            experiment_names=["gemel"],
+            filter_string=f"attributes.run_name = '{folder.name}'",
+            max_results=1,
+            output_format="list",
+        )
+        mlflow.start_run(run_id=known[0].info.run_id if known else None, run_name=folder.name)
         mlflow.log_params({k: str(v)[:500] for k, v in settings.items()})
 
     def __call__(self, event: Event) -> None:
@@ -158,8 +171,15 @@ SINKS: Mapping[str, Callable[[Path, Mapping[str, Any]], Sink]] = {
 
 
 @contextmanager
-def open_sinks(folder: Path, names: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Write every event of the block to `folder`/events.jsonl and to the sinks of these names.
+def open_sinks(
+    folder: Path, names: Sequence[str] = (), settings: Mapping[str, Any] | None = None, *, lines: Path | None = None
+) -> Iterator[None]:
+    """Write every event of the block to events.jsonl and to the sinks of these names.
+
+    Args:
+        folder: of the run; its name is the run's name everywhere.
+        settings: shown beside the run where a sink can.
+        lines: folder of events.jsonl where it is not the run's.
 
     Raises:
         ConfigError: for an unknown sink.
@@ -169,9 +189,9 @@ def open_sinks(folder: Path, names: Sequence[str] = (), settings: Mapping[str, A
     if unknown:
         raise ConfigError(f"there is no sink called {unknown[0]}", hint=f"Known: {', '.join(SINKS)}")
     with ExitStack() as stack:
-        lines = JsonLines(folder / EVENTS)
-        stack.callback(lines.close)
-        stack.enter_context(listening(lines))
+        file = JsonLines((lines or folder) / EVENTS)
+        stack.callback(file.close)
+        stack.enter_context(listening(file))
         for name in names:
             sink: Sink = SINKS[name](folder, settings or {})
             stack.callback(sink.close)
@@ -180,9 +200,12 @@ def open_sinks(folder: Path, names: Sequence[str] = (), settings: Mapping[str, A
 
 
 def _numbers(event: Event) -> Iterator[tuple[str, float, int]]:
-    """(name, value, step) of an event that happened at a step."""
-    step = event.fields.get("step")
+    """(name, value, step) of an event that happened at a step, or of a score."""
+    fields = event.fields
+    step, value = fields.get("step"), fields.get("value")
+    if event.name == SCORE and isinstance(value, int | float):
+        yield f"evaluate/{fields['system']}/{fields['metric']}", float(value), 0
     if event.name.startswith("train.") and isinstance(step, int):
-        for key, value in event.fields.items():
-            if key != "step" and isinstance(value, int | float) and not isinstance(value, bool):
-                yield f"{event.name.removeprefix('train.')}/{key}", float(value), step
+        for key, number in fields.items():
+            if key != "step" and isinstance(number, int | float) and not isinstance(number, bool):
+                yield f"{event.name.removeprefix('train.')}/{key}", float(number), step

@@ -16,6 +16,7 @@ from gemel.examples import Example, Role, Turn, write_examples
 from gemel.pipeline.audit import audit_run
 from gemel.pipeline.evaluate import compare_runs, evaluate_run, read_scores
 from gemel.pipeline.train import train_voice
+from gemel.sinks import read_events
 from gemel.workspace import Manifest, Workspace
 
 WORDS = ["tea", "rain", "boat", "lamp", "green", "slow", "river", "seven"]
@@ -81,12 +82,14 @@ def test_a_voice_is_measured_once_and_told_on_the_command_line(workspace: Worksp
     systems = {s.system for s in scores}
     assert {"base", "prompted", "voice", "impostor", "self"} <= systems
     assert any(s.metric == "identity_gain" for s in scores)
+    told = {(e["system"], e["metric"]): e["value"] for e in read_events(folder / "events.jsonl")}
+    assert told == {(s.system, s.metric): s.value for s in scores if s.group == "all" and s.value is not None}
     before = (folder / "scores.json").stat().st_mtime_ns
     assert evaluate_run(workspace, config).fingerprint == manifest.fingerprint
     assert (folder / "scores.json").stat().st_mtime_ns == before
-    told = CliRunner().invoke(root, ["evaluate", "--twin", str(workspace.root)])
-    assert told.exit_code == 0, told.output
-    assert verdict.sentence in told.output
+    shown = CliRunner().invoke(root, ["evaluate", "--twin", str(workspace.root)])
+    assert shown.exit_code == 0, shown.output
+    assert verdict.sentence in shown.output
     assert compare_runs(workspace, [run, run]).exists()
 
 

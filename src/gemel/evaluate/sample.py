@@ -84,6 +84,11 @@ class Shared:
         self._embed = embed
         self._rows: dict[str, NDArray[np.float32]] = {}
 
+    @property
+    def embeds(self) -> bool:
+        """Whether there is an embedder."""
+        return self._embed is not None
+
     @cached_property
     def situations(self) -> tuple[Pool, ...]:
         """Own replies that answer something, at most 800, evenly taken: where similar contexts are looked for."""

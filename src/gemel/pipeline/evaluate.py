@@ -23,6 +23,7 @@ from gemel.evaluate.study import Material, Study, study
 from gemel.examples import Example, read_examples
 from gemel.pipeline.contenders import Contenders, contenders
 from gemel.scores import Score, Verdict
+from gemel.sinks import EVENTS, open_sinks
 from gemel.track import emit
 from gemel.workspace import Manifest, Workspace, atomic, fingerprint
 
@@ -81,7 +82,10 @@ def _evaluate(
             losses=losses,
             embed=embed_of(config),
         )
-    return write_study(folder, found, run=run, inputs=inputs, wanted=wanted, config=config, tried=tried)
+    (folder / EVENTS).unlink(missing_ok=True)
+    # The scores stand beside the curves of the run's training; its own events.jsonl stays that of the training.
+    with open_sinks(workspace.run(run), config.train.sinks, lines=folder):
+        return write_study(folder, found, run=run, inputs=inputs, wanted=wanted, config=config, tried=tried)
 
 
 def write_study(
@@ -119,9 +123,7 @@ def write_study(
     ):
         with atomic(folder / file) as path:
             path.write_text(text, encoding="utf-8")
-    for score in found.scores:
-        if score.group == "all" and score.value is not None:
-            emit("evaluate.score", metric=score.metric, system=score.system, value=score.value, run=run)
+    _tell(found, run)
     manifest = Manifest(
         stage="evaluate",
         fingerprint=wanted,
@@ -133,6 +135,22 @@ def write_study(
     )
     manifest.write(folder)
     return manifest
+
+
+def _tell(found: Study, run: str) -> None:
+    """Every score over all replies as an event."""
+    for score in found.scores:
+        if score.group == "all" and score.value is not None:
+            emit(
+                "evaluate.score",
+                metric=score.metric,
+                system=score.system,
+                value=score.value,
+                low=score.low,
+                high=score.high,
+                relative=score.relative,
+                run=run,
+            )
 
 
 def load_material(workspace: Workspace, config: Config, dataset: str = "main") -> Material:

@@ -1,7 +1,7 @@
-"""Hallucination and context loss by rules that can be checked by hand.
+"""Hallucination and context loss, by rules and by search, so that every case can be checked by hand.
 
-A claim is a sentence with a number or a name. Rules see only the plainest cases; the person's own rate
-stands beside the twin's, because people too say things that nothing here supports.
+The person's own rate stands beside the twin's, because people too say things that nothing here supports,
+and the permuted rate shows how much of a finding the conversation decides at all.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 
 from gemel.errors import TooLittle
 from gemel.evaluate.cases import Case
+from gemel.evaluate.grounding import Claim, Ground, claims, contradicts, said_before
 from gemel.evaluate.metrics import metric
 from gemel.evaluate.sample import Sample
-from gemel.evaluate.statistics import Statistic, mean_of
+from gemel.evaluate.statistics import Statistic, mean_of, ratio_of
 from gemel.examples import Role
 from gemel.text import fold, sentences, words
 
@@ -41,6 +42,7 @@ def facts(text: str) -> list[tuple[str, list[str]]]:
     title="Hallucination",
     unit="share of replies",
     better="lower",
+    paired=True,
     ceiling="truth",
     seed="hallucination",
 )
@@ -53,11 +55,50 @@ def hallucination(sample: Sample) -> Statistic:
     return mean_of(np.array(values), sample.index, sample.sessions)
 
 
+@metric("unsupported", title="Unsupported claims", unit="share of claims", better="lower", paired=True, ceiling="truth")
+def unsupported_claims(sample: Sample) -> Statistic:
+    """Share of claims that neither the conversation nor anything the person wrote supports (by words and meaning)."""
+    judged = grounded(sample)
+    if sum(map(bool, judged.values())) < 20:
+        raise TooLittle("fewer than 20 replies claim anything")
+    missing, total = np.zeros(sample.sessions), np.zeros(sample.sessions)
+    for i, found in judged.items():
+        missing[sample.index[i]] += sum(not c.supported for c in found)
+        total[sample.index[i]] += len(found)
+    return ratio_of(missing, total)
+
+
+def grounded(sample: Sample, *, limit: int = 150) -> dict[int, list[Claim]]:
+    """Number of a reply → its claims, judged, for `limit` replies at most, evenly taken.
+
+    Raises:
+        TooLittle: when there is nothing to look for support in.
+    """
+    shared = sample.shared
+    if not shared.support:
+        raise TooLittle("there is no memory to check claims against")
+    if "ground" not in shared.cache:
+        shared.cache["ground"] = Ground(shared.support, shared.vectors if shared.embeds else None)
+    ground: Ground = shared.cache["ground"]
+    chosen = np.unique(np.linspace(0, len(sample.cases) - 1, min(limit, len(sample.cases))).astype(int))
+    out: dict[int, list[Claim]] = {}
+    for i in chosen.tolist():
+        before = said_before(sample.cases[i].context)
+        out[i] = [ground.judge(c, before) for c in claims(sample.said[i])]
+    return out
+
+
 @metric(
-    "context_loss", title="Context loss", unit="share of replies", better="lower", ceiling="truth", seed="context loss"
+    "context_loss",
+    title="Context loss",
+    unit="share of replies",
+    better="lower",
+    paired=True,
+    ceiling="truth",
+    seed="context loss",
 )
 def context_loss(sample: Sample) -> Statistic:
-    """Share of replies that repeat one's own last turn, or ask for what the partner has just said."""
+    """Share of replies that repeat one's own last turn, ask for what was just said, or contradict what stands there."""
     with_past = [any(t.role is Role.other for t in c.context) for c in sample.cases]
     if sum(with_past) < 20:
         raise TooLittle("fewer than 20 replies have a conversation before them")
@@ -90,4 +131,5 @@ def _lost(case: Case, text: str) -> bool:
         asked = {w for w in words(fold(sentence)) if len(w) > 3}
         if sentence.endswith("?") and len(asked) >= 3 and asked <= heard and "?" not in case.incoming:
             return True
-    return False
+    before = said_before(case.context)
+    return any(contradicts(claim, sentence) for claim in claims(text) for sentence in before)
