@@ -28,7 +28,7 @@ def test_the_plan_prices_every_base(client: TestClient) -> None:
     assert shown["seedling"]["available"]
     assert plan["recommended"] in {b["name"] for b in plan["bases"] if b["available"]}
     assert any(not b["available"] for b in plan["bases"])  # named, and not fetched
-    assert [b for b in plan["bases"] if b["configured"]][0]["available"]
+    assert next(b for b in plan["bases"] if b["configured"])["available"]
     large, small = shown["meta-llama/Llama-3.1-8B"], shown["HuggingFaceTB/SmolLM2-135M"]
     assert large["seconds"] > small["seconds"] > 0
     assert large["memory"] > small["memory"] > 0

@@ -9,6 +9,7 @@ batch stand at different lengths; nothing here samples or schedules.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,12 +17,21 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import Cache
 
+from gemel.errors import ModelError
+from gemel.model.adapters import Adapters, Pair, joined
 from gemel.model.base import Base
 from gemel.model.int8 import Packed, available
 
 __all__ = ["Decoder", "Llama", "Stock", "decoder_for"]
 
 _FORMS = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"}
+_GROUPS: Mapping[str, Sequence[str]] = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+"""Layers that read the same input, by the name of their joined weights."""
 _FIRST = 128
 """Tokens a slot holds at first; the cache doubles when a chat outgrows it."""
 
@@ -45,6 +55,7 @@ class Decoder(ABC):
         self.room = 0
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
+        self.adapters = Adapters()
         self.grow(_FIRST)
 
     @abstractmethod
@@ -60,6 +71,21 @@ class Decoder(ABC):
         Returns:
             (b, keep, vocabulary) float32 logits after the last tokens.
         """
+
+    def add(self, name: str, pairs: Mapping[str, Pair]) -> None:
+        """Add an adapter by the paths of its layers, which `adapters.choose` then takes for a row.
+
+        Raises:
+            ModelError: when the model has no such layer.
+        """
+        known = {path for path, module in self.base.model.named_modules() if hasattr(module, "weight")}
+        if unknown := sorted(set(pairs) - known):
+            raise ModelError(f"the base has no layer '{unknown[0]}'", hint="The adapter was made for another base.")
+        self.adapters.add(name, self._layers(pairs))
+
+    @abstractmethod
+    def _layers(self, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
+        """The same changes by the names under which `step` asks for them."""
 
     def grow(self, room: int) -> None:
         """Make every slot hold at least `room` tokens; what is there stays."""
@@ -132,6 +158,13 @@ class Stock(Decoder):
         kinds = set(getattr(config, "layer_types", None) or ())
         self._window = int(getattr(config, "sliding_window", None) or 0)
         self._kinds = kinds if kinds - {"full_attention"} else set()
+        self._hooked: set[str] = set()
+
+    def _layers(self, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
+        for path in set(pairs) - self._hooked:
+            self.base.model.get_submodule(path).register_forward_hook(_adding(self.adapters, path))
+            self._hooked.add(path)
+        return pairs
 
     def step(self, ids: Tensor, start: Tensor, rows: slice, *, keep: int = 1) -> Tensor:
         q = ids.shape[1]
@@ -155,6 +188,14 @@ class Stock(Decoder):
         far = torch.arange(full.shape[-1], device=start.device) <= place[:, :, None] - self._window
         near = full.masked_fill(far[:, None], torch.finfo(full.dtype).min)
         return {kind: full if kind == "full_attention" else near for kind in self._kinds | {"full_attention"}}
+
+
+def _adding(adapters: Adapters, path: str) -> Any:
+    def add(_module: Any, inputs: Any, output: Tensor) -> Tensor:
+        change = adapters.change(path, inputs[0])
+        return output if change is None else output + change
+
+    return add
 
 
 class Llama(Decoder):
@@ -195,6 +236,17 @@ class Llama(Decoder):
         self._cos, self._sin = cos[0], torch.cat((-sin[0, :, :half], sin[0, :, half:]), -1)
         self._scale = self.size**-0.5
 
+    def _layers(self, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
+        out = {}
+        for layer in range(self.layers):
+            for group, names in _GROUPS.items():
+                paths = [f"model.layers.{layer}.{name}" for name in names]
+                sizes = [self.base.model.get_submodule(path).out_features for path in paths]
+                pair = joined([pairs.get(path) for path in paths], sizes)
+                if pair is not None:
+                    out[f"{layer}.{group}"] = pair
+        return out
+
     def step(self, ids: Tensor, start: Tensor, rows: slice, *, keep: int = 1) -> Tensor:
         b, q = ids.shape
         self.grow(int(start.max()) + q)
@@ -204,16 +256,22 @@ class Llama(Decoder):
         x = F.embedding(ids, self._embed)  # (b, q, width)
         turned, half = self.heads + self.kv_heads, self.size // 2
         for layer, (first, qkv, out, second, up, down) in enumerate(self._blocks):
-            y = qkv(F.rms_norm(x, self._width, first, self._eps)).view(b, q, -1, self.size)
+            y = self._times(qkv, layer, "qkv", F.rms_norm(x, self._width, first, self._eps)).view(b, q, -1, self.size)
             qk, v = y[:, :, :turned], y[:, :, turned:]
             qk = torch.addcmul(qk * cos, qk.roll(half, -1), sin)  # rotary positions (arXiv:2104.09864)
             keys, values = self.write(layer, qk[:, :, self.heads :].transpose(1, 2), v.transpose(1, 2), start, rows)
             y = self._attend(qk[:, :, : self.heads].transpose(1, 2), keys, values, mask)
-            x = x + out(y)
-            gate, wide = up(F.rms_norm(x, self._width, second, self._eps)).chunk(2, -1)
-            x = x + down(F.silu(gate) * wide)
+            x = x + self._times(out, layer, "out", y)
+            gate, wide = self._times(up, layer, "up", F.rms_norm(x, self._width, second, self._eps)).chunk(2, -1)
+            x = x + self._times(down, layer, "down", F.silu(gate) * wide)
         logits: Tensor = self._head(F.rms_norm(x[:, -keep:], self._width, self._norm, self._eps))
         return logits.float()
+
+    def _times(self, linear: Any, layer: int, group: str, x: Tensor) -> Tensor:
+        """A linear map with what the rows' adapters add."""
+        y: Tensor = linear(x)
+        change = self.adapters.change(f"{layer}.{group}", x) if self.adapters.chosen else None
+        return y if change is None else y + change
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """(b, heads, q, size) over (b, kv heads, T, size) → (b, q, heads * size)."""

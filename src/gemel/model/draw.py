@@ -1,4 +1,5 @@
-"""Drawing the next token of every row from its scores: temperature, top-p, seeds, bans, log-probabilities.
+"""Drawing the next token of every row from its scores: temperature (fixed, or moved with what is open), top-p,
+seeds, bans, log-probabilities.
 
 Each row has a generator of its own and takes one number from it per token, so that a reply depends on
 its own seed only, whoever is decoded beside it (up to the rounding of matrix products).
@@ -6,6 +7,7 @@ its own seed only, whoever is decoded beside it (up to the rounding of matrix pr
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Chances", "Dice", "draw", "log_probabilities"]
+__all__ = ["Chances", "Dice", "Warmth", "draw", "log_probabilities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,31 @@ class Chances:
     top: tuple[tuple[int, float], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmth:
+    """How one person's next token is drawn, given the model's own uncertainty; `warmth.fit` finds the numbers.
+
+    logits'_v = (logits_v + ends [v ends the reply] + borders [v begins another message]) / T,
+    T = temperature · exp(level + slope · (H − middle)), H the entropy of softmax(logits).
+    """
+
+    level: float = 0.0
+    slope: float = 0.0
+    """Per nat."""
+    middle: float = 0.0
+    """Mean entropy of the person's own tokens, in nats."""
+    ends: float = 0.0
+    """Nats added to what ends a reply: fits the length of replies."""
+    borders: float = 0.0
+    """Nats added to what begins another message: fits the number of messages."""
+    stop: frozenset[int] = frozenset()
+    also: frozenset[int] = frozenset()
+
+
+COLDEST, WARMEST = math.log(0.5), math.log(2.0)
+"""Bounds of the logarithm by which the temperature moves."""
+
+
 @dataclass
 class Dice:
     """How one row draws."""
@@ -34,6 +61,7 @@ class Dice:
     seed: int | None = None
     banned: frozenset[int] = frozenset()
     """Tokens that are not drawn now."""
+    warmth: Warmth | None = None
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -47,7 +75,7 @@ def draw(logits: Tensor, dice: Sequence[Dice]) -> list[int]:
     """One token a row.
 
     Args:
-        logits: (b, vocabulary) float32; banned places are overwritten.
+        logits: (b, vocabulary) float32; banned places are overwritten, rows with a warmth are moved.
         dice: b of them.
     """
     for row, die in enumerate(dice):
@@ -57,6 +85,9 @@ def draw(logits: Tensor, dice: Sequence[Dice]) -> list[int]:
         greedy: list[int] = logits.argmax(-1).tolist()
         return greedy
     scale = torch.tensor([[1 / max(die.temperature, 1e-4)] for die in dice], device=logits.device)
+    for row, die in enumerate(dice):
+        if die.warmth is not None and die.temperature > 0:
+            scale[row] *= warm(logits[row], die.warmth)
     chances = torch.softmax(logits * scale, -1)
     if any(die.top_p < 1 for die in dice):
         chances = _nucleus(chances, dice)
@@ -69,6 +100,17 @@ def draw(logits: Tensor, dice: Sequence[Dice]) -> list[int]:
             tokens[row] = logits[row].argmax()
     drawn: list[int] = tokens.tolist()
     return drawn
+
+
+def warm(logits: Tensor, warmth: Warmth) -> float:
+    """Move one row's scores (vocabulary,), in place, and give the factor 1 / T that they are still to be taken by."""
+    logs = torch.log_softmax(logits, -1)
+    entropy = -float((logs.exp() * logs.clamp_min(-1e4)).sum())
+    for ids, value in ((warmth.stop, warmth.ends), (warmth.also, warmth.borders)):
+        if ids and value:
+            logits[list(ids)] += value
+    level = warmth.level + warmth.slope * (entropy - warmth.middle)
+    return math.exp(-min(max(level, COLDEST), WARMEST))
 
 
 def log_probabilities(logits: Tensor, token: int, top: int) -> Chances:

@@ -2,26 +2,27 @@
 
 A request joins between two steps (continuous batching), starts from the longest prefix that any slot
 still holds, and ends by a stop token, a stop rule, its length or cancellation. The same request with the
-same seed gives the same tokens whatever else is running. The engine knows tokens only: text, names and
-stop strings are the voice's.
+same seed gives the same tokens whatever else is running, and each may name the adapter that answers it.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gemel.errors import Busy, ModelError
+from gemel.model.adapters import Pair
 from gemel.model.base import Base
 from gemel.model.decode import Decoder, decoder_for
-from gemel.model.draw import Chances, Dice, draw, log_probabilities
+from gemel.model.draw import Chances, draw, log_probabilities
+from gemel.model.ticket import Generated, Request, Ticket, Totals
 
 __all__ = ["Engine", "Generated", "Request", "Ticket", "Totals"]
 
@@ -31,140 +32,12 @@ WORTH = 8
 """A prefix of fewer tokens is not copied."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to go on from, and how."""
-
-    ids: Sequence[int]
-    """The prompt; at least one token."""
-    max_tokens: int = 200
-    temperature: float = 1.0
-    top_p: float = 1.0
-    seed: int | None = None
-    stop_ids: frozenset[int] = frozenset()
-    banned: frozenset[int] = frozenset()
-    """Tokens that are never drawn."""
-    min_tokens: int = 1
-    """Tokens before a stop token may be drawn."""
-    stop: Callable[[list[int]], bool] | None = None
-    """Told all tokens so far after each one; True ends the reply."""
-    top: int | None = None
-    """How many alternatives' log-probabilities are wanted with each token's; None: no log-probabilities."""
-    z: Tensor | None = None
-    """Trait vector (d,) for a spliced model."""
-    given: Sequence[int] = ()
-    """A reply whose log-probabilities are wanted; nothing is drawn, and the result holds one chance a token."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """What came out."""
-
-    ids: tuple[int, ...]
-    """Without the stop token."""
-    finish: str
-    """stop, length, cancelled, or scored for a given reply."""
-    chances: tuple[Chances, ...] = ()
-    """One a token where `top` was given."""
-    reused: int = 0
-    """Prompt tokens that needed no reading."""
-    first: float = 0.0
-    """Seconds from submission to the first token."""
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counters since the engine began, for metrics and health."""
-
-    requests: int = 0
-    tokens: int = 0
-    read: int = 0
-    """Prompt tokens read."""
-    reused: int = 0
-    """Prompt tokens found in a slot."""
-    steps: int = 0
-    cancelled: int = 0
-
-
-class Ticket:
-    """A request on its way. Iterating gives tokens as they come; `result` waits for the end."""
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.ids: list[int] = []
-        self.chances: list[Chances] = []
-        self.reused = 0
-        self.dice = Dice(request.temperature, request.top_p, request.seed)
-        self._born = time.monotonic()
-        self._first = 0.0
-        self._cancelled = threading.Event()
-        self._events: queue.SimpleQueue[int | Generated | BaseException] = queue.SimpleQueue()
-        self._end: Generated | BaseException | None = None
-
-    def __iter__(self) -> Iterator[int]:
-        while self._end is None:
-            event = self._events.get()
-            if isinstance(event, int):
-                yield event
-            else:
-                self._end = event
-        if isinstance(self._end, BaseException):
-            raise self._end
-
-    def result(self) -> Generated:
-        """Wait for the end."""
-        for _ in self:
-            pass
-        assert isinstance(self._end, Generated)
-        return self._end
-
-    def cancel(self) -> None:
-        """Ask it to end; what was generated until then is its result."""
-        self._cancelled.set()
-
-    # for the engine ---------------------------------------------------------
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._cancelled.is_set()
-
-    def take(self, token: int) -> str:
-        """Add a drawn token; returns why it ends here, or ""."""
-        self._first = self._first or time.monotonic()
-        if token in self.request.stop_ids:
-            return "stop"
-        self.ids.append(token)
-        self._events.put(token)
-        if self.request.stop is not None and self.request.stop(self.ids):
-            return "stop"
-        return "length" if len(self.ids) >= self.request.max_tokens else ""
-
-    def finish(self, why: str) -> None:
-        """Hand over the result."""
-        now = time.monotonic()
-        self._events.put(
-            Generated(
-                ids=tuple(self.ids),
-                finish=why,
-                chances=tuple(self.chances[: len(self.ids)]),
-                reused=self.reused,
-                first=(self._first or now) - self._born,
-                seconds=now - self._born,
-            )
-        )
-
-    def fail(self, error: BaseException) -> None:
-        """Hand over an error."""
-        self._events.put(error)
-
-
 @dataclass(slots=True)
 class _Slot:
     ids: list[int] = field(default_factory=list)
     """What the cache holds."""
-    key: bytes = b""
-    """The traits it was read under: a prefix is only good for the same ones."""
+    key: tuple[str, bytes] = ("", b"")
+    """The adapter and the traits it was read under: a prefix is only good for the same ones."""
     ticket: Ticket | None = None
     used: float = 0.0
     next: int = 0
@@ -187,7 +60,7 @@ class Engine:
         self.limit = waiting
         self.totals = Totals()
         self._decoder: Decoder = decoder_for(base, batch, int8=int8)
-        self._splice = getattr(base.model, "splice", None)
+        self._splice: Any = getattr(base.model, "splice", None)
         self._slots = [_Slot() for _ in range(batch)]
         self._queue: deque[Ticket] = deque()
         self._wake = threading.Condition()
@@ -204,6 +77,20 @@ class Engine:
         """Requests in the queue."""
         return len(self._queue)
 
+    def add(self, name: str, pairs: Mapping[str, Pair]) -> None:
+        """Let requests name an adapter: low-rank changes of the linear layers, by path, to the loaded weights.
+
+        Raises:
+            ModelError: when a path is not one of the model's.
+        """
+        with self._wake:
+            self._decoder.add(name, pairs)
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """The adapters that requests may name."""
+        return self._decoder.adapters.names
+
     def submit(self, request: Request) -> Ticket:
         """Queue a request.
 
@@ -217,6 +104,8 @@ class Engine:
                 f"a prompt of {len(request.ids)} tokens does not fit a context of {self.base.context}",
                 hint="Shorten the conversation or set model.context higher.",
             )
+        if request.adapter and request.adapter not in self.adapters:
+            raise ModelError(f"there is no adapter '{request.adapter}' here")
         ticket = Ticket(replace(request, max_tokens=min(request.max_tokens, room)))
         with self._wake:
             if self._closing:
@@ -294,7 +183,7 @@ class Engine:
         """Read a prompt into a slot and draw its first token."""
         request = ticket.request
         ids = list(request.ids)
-        key = b"" if request.z is None else request.z.cpu().numpy().tobytes()
+        key = request.adapter, b"" if request.z is None else request.z.cpu().numpy().tobytes()
         number, held = self._place(ids, key)
         slot = self._slots[number]
         slot.ids, slot.key, slot.ticket = ids[:held], key, ticket
@@ -326,7 +215,7 @@ class Engine:
         ticket.chances = [Chances(token, value) for token, value in zip(given, logs.tolist())]
         self._end(slot, ticket, "scored")
 
-    def _place(self, ids: list[int], key: bytes) -> tuple[int, int]:
+    def _place(self, ids: list[int], key: tuple[str, bytes]) -> tuple[int, int]:
         """The slot for a prompt and how many of its tokens the slot then holds."""
         shared = [_common(slot.ids, ids) if slot.key == key else 0 for slot in self._slots]
         idle = [i for i, slot in enumerate(self._slots) if slot.ticket is None]
@@ -361,13 +250,22 @@ class Engine:
 
     def _forward(self, tokens: list[list[int]], rows: list[int], start: list[int], *, keep: int = 1) -> Tensor:
         device = self.base.device
+        asked = [t.request if (t := self._slots[row].ticket) is not None else None for row in rows]
+        self._decoder.adapters.choose(["" if r is None else r.adapter for r in asked])
         if self._splice is not None:
-            owners = [self._slots[row].ticket for row in rows]
-            vectors = [t.request.z if t is not None else None for t in owners]
-            known = next((z for z in vectors if z is not None), None)
-            self._splice.set(None if known is None else torch.stack([known if z is None else z for z in vectors]))
+            self._condition([None if r is None else r.z for r in asked])
         ids, at = torch.tensor(tokens, device=device), torch.tensor(start, device=device)
         return self._decoder.step(ids, at, slice(rows[0], rows[-1] + 1), keep=keep)
+
+    def _condition(self, vectors: Sequence[Tensor | None]) -> None:
+        """Set the traits (d,) of each row; a row without any is answered by the base as it is."""
+        some = next((z for z in vectors if z is not None), None)
+        if some is None:
+            self._splice.set(None)
+            return
+        moved = torch.tensor([0.0 if z is None else 1.0 for z in vectors], device=self.base.device)
+        z = torch.stack([torch.zeros_like(some) if z is None else z for z in vectors])
+        self._splice.set(z, moved=moved)
 
     def _advance(self, slots: Sequence[_Slot], logits: Tensor) -> None:
         """Draw for these slots from logits (len(slots), vocabulary) and end what is done."""

@@ -70,20 +70,23 @@ class Splice(nn.Module):
         self._handles: list[Any] = []
         self._z: Tensor | None = None
         self._index: Tensor | None = None
+        self._moved: Tensor | None = None
         self._now: list[tuple[Tensor, ...]] | None = None
         self._made = (-1, -1)
 
-    def set(self, z: Tensor | None, index: Tensor | None = None) -> None:
+    def set(self, z: Tensor | None, index: Tensor | None = None, *, moved: Tensor | None = None) -> None:
         """Condition the forward passes that follow, until the next call; None: the base as it is.
 
         Args:
             z: (B, d) for whole sequences, (B, T, d) per token, or (U, d) distinct rows with `index`.
             index: (B, T), which row of z holds for each token. A token's row acts on the prediction of the next.
+            moved: (B,) 1 where z acts on the sequence, 0 where the base stays as it is; None: it acts on all.
         """
         if z is not None and z.shape[-1] != self.shape.dim:
             raise ValueError(f"the splice takes {self.shape.dim} slots, not {z.shape[-1]}")
         self._z = z if z is None or z.ndim == 3 or index is not None else z[:, None, :]
         self._index = index
+        self._moved = moved
         self._now = None
 
     def _prepare(self, *_: Any) -> None:
@@ -93,6 +96,7 @@ class Splice(nn.Module):
         elif self._now is None or torch.is_grad_enabled() or self._made != self._version():
             weight = self.heads.weight
             out = self.heads(self.body(self._z.to(weight.device, weight.dtype)))  # (B, 1|T, outputs) | (U, outputs)
+            out = out if self._moved is None else out * self._moved.to(out)[:, None, None]
             pieces = out.split([s.outputs for s in self._sites], dim=-1)
             self._now = [self._terms(site, piece) for site, piece in zip(self._sites, pieces)]
             self._made = (-1, -1) if torch.is_grad_enabled() else self._version()

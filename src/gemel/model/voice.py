@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from gemel.examples import Role, TraitValue, Turn
+from gemel.model.draw import Warmth
 from gemel.model.engine import Engine, Generated, Request, Ticket
 from gemel.model.template import ALSO, clip
 from gemel.speaker import Reply, Sampling, Speaker
@@ -46,6 +47,8 @@ class Voice(Speaker):
         name: the speaker's id.
         preface: what stands before the conversation.
         traits: trait values to the vector of a spliced model.
+        adapter: which of the engine's adapters answers; "": the model as it was loaded.
+        warmth: moves the temperature as was fitted to the person; None: it stays as asked.
     """
 
     def __init__(
@@ -56,12 +59,15 @@ class Voice(Speaker):
         name: str = "voice",
         preface: Preface | None = None,
         traits: Callable[[Mapping[str, TraitValue]], Tensor] | None = None,
+        adapter: str = "",
+        warmth: Warmth | None = None,
     ) -> None:
         self.engine = engine
         self.me = me
         self.name = name
         self.preface = preface
         self._traits = traits
+        self._adapter, self._warmth = adapter, warmth
         self._template = engine.base.template
         self._ends = _ends(engine)
 
@@ -128,6 +134,8 @@ class Voice(Speaker):
             stop=_rule(self._template.piece, sampling.stop),
             top=top,
             z=None if self._traits is None else self._traits(traits or {}),
+            adapter=self._adapter,
+            warmth=self._warmth,
         )
 
     def given(
@@ -141,7 +149,7 @@ class Voice(Speaker):
         said = [token for token, learn in zip(encoded.ids, encoded.learn) if learn]
         room = max(2, self.engine.base.context - len(said) - 1)
         z = None if self._traits is None else self._traits(traits or {})
-        return Request(ids=clip(encoded.ids[:start], room) or encoded.ids[:1], given=said, z=z)
+        return Request(ids=clip(encoded.ids[:start], room) or encoded.ids[:1], given=said, z=z, adapter=self._adapter)
 
     def prompt(self, turns: Sequence[Turn], *, room: int) -> list[int]:
         """Tokens that ask for a reply; the oldest turns are left out, a quarter at a time, until they fit."""
