@@ -1,10 +1,16 @@
 """How fast, how cheap and how careful synthesis is, beside the OpenAI client with a semaphore.
 
-    python bench/synth.py [--requests 5000] [--concurrency 256] [--latency 0.05 0] [--faults] [--peers openai]
+    python bench/synth.py [--requests 5000] [--concurrency 256] [--latency 0.05 0] [--faults]
+                          [--peers openai distilabel curator]
+
+The last two live in environments of their own: python -m venv .work/peer-distilabel (or peer-curator), and there
+`pip install distilabel[openai] requests` or `pip install bespokelabs-curator`. Curator fetches a
+tokenizer from the network to count tokens; it is given one of bytes instead, which is cheaper.
 
 Every client runs in a process of its own against the same loopback stub (bench/stub_teacher.py, a third process);
-CPU is that of the client's process, memory its peak. Absolute rates depend on what else the machine does: read the
-ratios. `--faults` adds 10 % 429, 5 % 500, 1 % hangs, 1 % malformed, 2 % permanent failures and a kill -9 at half.
+CPU is that of the client's process and its children, memory the peak of the largest. Absolute rates depend on what
+else the machine does: read the ratios. `--faults` adds 10 % 429, 5 % 500, 1 % hangs, 1 % malformed, 2 % permanent
+failures and a kill -9 at half.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -53,10 +60,10 @@ def gemel_client(address: str, count: int, concurrency: int, folder: Path) -> di
     path.write_text(TEMPLATE, encoding="utf-8")
     stages = [Stage(template=load_template(path))]
     endpoint = Endpoint(address=address, model="m", concurrency=concurrency)
-    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    before, start = usage(), time.perf_counter()
     with Journal(folder / "calls.jsonl") as journal, Journal(folder / "dead.jsonl") as dead:
         report = Engine([endpoint], journal, dead, deadline=9.0).run(stages, rows(count))
-        after, end = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+        cpu, seconds = usage() - before, time.perf_counter() - start
         made = [r for r in results(stages, rows(count), journal, model="m") if not isinstance(r, Failed)]
         nulls = sum(not r["answer"] for r in made)
         return {
@@ -65,8 +72,8 @@ def gemel_client(address: str, count: int, concurrency: int, folder: Path) -> di
             "asked": report.asked,
             "known": report.known,
             "dead": sum(report.dead.values()),
-            "seconds": end - start,
-            "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+            "seconds": seconds,
+            "cpu": cpu,
         }
 
 
@@ -87,14 +94,69 @@ def openai_client(address: str, count: int, concurrency: int, folder: Path) -> d
 
         return await asyncio.gather(*[one(r) for r in rows(count)])
 
-    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    before, start = usage(), time.perf_counter()
     made = asyncio.run(work())
-    after, end = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"rows": sum(bool(m) for m in made), "null": sum(not m for m in made), "cpu": cpu, "seconds": end - start}
+    cpu, seconds = usage() - before, time.perf_counter() - start
+    return {"rows": sum(bool(m) for m in made), "null": sum(not m for m in made), "cpu": cpu, "seconds": seconds}
 
 
-CLIENTS = {"gemel": gemel_client, "openai": openai_client}
+def distilabel_client(address: str, count: int, concurrency: int, folder: Path) -> dict[str, float]:
+    """A pipeline of one step, batches as large as the concurrency; its steps run in child processes."""
+    from distilabel.models import OpenAILLM
+    from distilabel.pipeline import Pipeline
+    from distilabel.steps import LoadDataFromDicts
+    from distilabel.steps.tasks import TextGeneration
+
+    llm = OpenAILLM(model="m", base_url=address, api_key="x", generation_kwargs={"max_new_tokens": 64})
+    with Pipeline(name="bench", cache_dir=folder) as pipeline:
+        data = [{"instruction": row["text"]} for row in rows(count)]
+        load = LoadDataFromDicts(data=data, batch_size=concurrency)
+        load >> TextGeneration(llm=llm, input_batch_size=concurrency)
+    before, start = usage(), time.perf_counter()
+    made = pipeline.run(use_cache=False)["default"]["train"]["generation"]
+    cpu, seconds = usage() - before, time.perf_counter() - start
+    return {"rows": sum(bool(m) for m in made), "null": sum(not m for m in made), "cpu": cpu, "seconds": seconds}
+
+
+def curator_client(address: str, count: int, concurrency: int, folder: Path) -> dict[str, float]:
+    """One LLM object over all rows, without its cache and its display."""
+    off = {"CURATOR_DISABLE_CACHE": "1", "CURATOR_DISABLE_RICH_DISPLAY": "1", "TELEMETRY_ENABLED": "0"}
+    os.environ |= {**off, "CURATOR_CACHE_DIR": str(folder), "OPENAI_API_KEY": "x"}
+    import tiktoken
+    from bespokelabs import curator
+
+    signs = {bytes([i]): i for i in range(256)}
+    plain = tiktoken.Encoding("bytes", pat_str="(?s).", mergeable_ranks=signs, special_tokens={})
+    tiktoken.get_encoding = lambda name: plain
+
+    class Ask(curator.LLM):  # type: ignore[misc]
+        def prompt(self, row: dict[str, str]) -> str:
+            return row["text"]
+
+        def parse(self, row: dict[str, str], response: str) -> dict[str, str]:
+            return {"id": row["id"], "answer": response}
+
+    limits = {"max_requests_per_minute": 10**7, "max_tokens_per_minute": 10**10}
+    where = {"base_url": address, "max_concurrent_requests": concurrency, **limits}
+    llm = Ask(model_name="m", backend="openai", backend_params=where, generation_params={"max_tokens": 64})
+    before, start = usage(), time.perf_counter()
+    made = llm(list(rows(count))).dataset["answer"]
+    cpu, seconds = usage() - before, time.perf_counter() - start
+    return {"rows": sum(bool(m) for m in made), "null": sum(not m for m in made), "cpu": cpu, "seconds": seconds}
+
+
+def usage() -> float:
+    """Seconds of CPU of this process and of its ended children."""
+    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(f.ru_utime + f.ru_stime for f in found)
+
+
+CLIENTS = {
+    "gemel": gemel_client,
+    "openai": openai_client,
+    "distilabel": distilabel_client,
+    "curator": curator_client,
+}
 
 
 @contextmanager
@@ -111,8 +173,10 @@ def stub(latency: float, *, faults: bool = False) -> Iterator[str]:
 
 
 def command(name: str, address: str, count: int, concurrency: int, folder: Path) -> list[str]:
-    """One client in a process of its own."""
-    return [sys.executable, str(Path(__file__)), "--client", name, address, str(count), str(concurrency), str(folder)]
+    """One client in a process of its own, a peer in its own environment where it has one."""
+    own = [HERE.parent / f".work/peer-{name}" / p for p in ("bin/python", "Scripts/python.exe")]
+    python = next((str(p) for p in own if p.exists()), sys.executable)
+    return [python, str(Path(__file__)), "--client", name, address, str(count), str(concurrency), str(folder)]
 
 
 def measure(name: str, latency: float, count: int, concurrency: int) -> dict[str, float]:
@@ -157,7 +221,8 @@ def main() -> None:
     if asked.client:
         name, address, count, concurrency, folder = asked.client
         found = CLIENTS[name](address, int(count), int(concurrency), Path(folder))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        peak = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        peak /= 2**20 if sys.platform == "darwin" else 2**10
         print(json.dumps({**found, "peak": peak}))
         return
     for latency in asked.latency:
@@ -177,7 +242,7 @@ def main() -> None:
 def show(name: str, latency: float, found: dict[str, float], count: int) -> None:
     """One line."""
     print(
-        f"{name:8} at {latency * 1000:3.0f} ms: {count / found['seconds']:7,.0f} requests/s, "
+        f"{name:10} at {latency * 1000:3.0f} ms: {count / found['seconds']:7,.0f} requests/s, "
         f"{found['cpu'] / count * 1000:.2f} ms CPU each, peak {found['peak']:.0f} MB, {found['rows']:.0f} rows",
         flush=True,
     )
