@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from gemel import __version__
 from gemel.config import Config
-from gemel.serve import drafts, faults, likeness, openai, own, people, plan, reports, traits, work
+from gemel.serve import chats, compare, drafts, faults, likeness, openai, own, people, plan, reports, traits, work
 from gemel.serve.access import need
 from gemel.serve.explorer import Desk
 from gemel.serve.house import House
@@ -60,6 +60,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.arena.close()
         await house.drain()
 
     app = FastAPI(
@@ -75,8 +76,9 @@ def create_app(
     app.state.jobs = Jobs(workspace)
     app.state.desk, app.state.planner = Desk(workspace, config), plan.Planner(workspace, config)
     app.state.links = reports.Links()
+    app.state.arena = compare.Arena(house)
     faults.install(app)
-    for part in (openai, own, people, work, drafts, likeness, plan, reports, traits):
+    for part in (openai, own, people, chats, work, drafts, likeness, plan, reports, traits, compare):
         app.include_router(part.router)
     app.include_router(reports.opener)
     folder = folder or page()
