@@ -2,10 +2,11 @@
 import { type FormEvent, lazy, Suspense, useEffect, useState } from "react";
 
 import { client, Failed, got, pair, paired, type Schema, unpair } from "./api";
-import { go, SCREENS, type Screen, useScreen } from "./route";
+import { Brand, Rail } from "./frame";
+import { go, type Screen, useScreen } from "./route";
 import { Trouble, Waiting } from "./ui";
 import { useDoing } from "./use";
-import { speak, t } from "./words";
+import { t } from "./words";
 
 export type Twin = Schema["TwinInfo"];
 export interface Props {
@@ -88,55 +89,6 @@ export function App() {
   );
 }
 
-function Rail({ screen, twin }: { screen: Screen; twin: Twin | null }) {
-  return (
-    <header className="flex shrink-0 flex-col border-line max-md:order-last max-md:border-t md:w-44 md:border-r md:px-5 md:py-7">
-      <p className="font-serif text-2xl tracking-tight max-md:hidden" translate="no">gemel</p>
-      <nav aria-label={t.screens} className="overflow-x-auto md:mt-8 md:flex-1">
-        <ul className="flex gap-1 max-md:px-2 md:flex-col md:gap-2">
-          {SCREENS.map((name) => (
-            <li key={name}>
-              <a href={`#/${name}`} aria-current={screen === name ? "page" : undefined}
-                className="block whitespace-nowrap text-quiet hover:text-act aria-[current=page]:text-ink max-md:px-3 max-md:py-3 md:aria-[current=page]:border-l-2 md:aria-[current=page]:border-act md:aria-[current=page]:pl-2">
-                {t[name]}
-              </a>
-            </li>
-          ))}
-          <li className="flex gap-1 md:hidden"><Manners /></li>
-        </ul>
-      </nav>
-      <div className="flex flex-col items-start gap-2 text-sm max-md:hidden">
-        {twin?.run && <p className="break-all text-quiet">{twin.run}</p>}
-        <Manners />
-      </div>
-    </header>
-  );
-}
-
-const THEME = "gemel-theme";
-const night = matchMedia("(prefers-color-scheme: dark)");
-const theme = () => localStorage.getItem(THEME) ?? (night.matches ? "dark" : "light");
-document.documentElement.dataset.theme = theme();
-
-function Manners() {
-  const [now, set] = useState(theme);
-  const other = now === "dark" ? "light" : "dark";
-  function turn() {
-    localStorage.setItem(THEME, other);
-    document.documentElement.dataset.theme = other;
-    set(other);
-  }
-  return (
-    <>
-      <button type="button" className="link max-md:px-2" onClick={turn}>{t[other]}</button>
-      <button type="button" className="link max-md:px-2" lang={t.code === "vi" ? "en" : "vi"}
-        onClick={() => speak(t.code === "vi" ? "en" : "vi")}>
-        {t.language}
-      </button>
-    </>
-  );
-}
-
 function Pairing({ error, done }: { error: Error | undefined; done: () => Promise<void> }) {
   const [code, set] = useState("");
   const doing = useDoing();
@@ -150,7 +102,7 @@ function Pairing({ error, done }: { error: Error | undefined; done: () => Promis
   }
   return (
     <main className="mx-auto max-w-md px-6 py-20">
-      <p className="font-serif text-2xl tracking-tight" translate="no">gemel</p>
+      <Brand />
       <h1 className="mt-10">{t.pairTitle}</h1>
       <p className="mt-2 text-quiet">{t.pairLead}</p>
       <form className="mt-6 flex items-end gap-3" onSubmit={submit}>

@@ -6,7 +6,7 @@ import type { components, paths } from "../../client/schema";
 export type Schema = components["schemas"];
 
 const KEY = "gemel-token";
-let token = localStorage.getItem(KEY) ?? "";
+let held = localStorage.getItem(KEY) ?? "";
 
 /** An answer other than success, in the server's own words. */
 export class Failed extends Error {
@@ -22,7 +22,7 @@ export class Failed extends Error {
 export const client = createClient<paths>();
 client.use({
   onRequest({ request }) {
-    if (token) request.headers.set("authorization", `Bearer ${token}`);
+    if (held) request.headers.set("authorization", `Bearer ${held}`);
     return request;
   },
 });
@@ -36,7 +36,8 @@ export async function got<T>(asked: Promise<Answer<T>>): Promise<T> {
   return data as T;
 }
 
-function failure(status: number, body: unknown): Failed {
+/** What the server said went wrong. */
+export function failure(status: number, body: unknown): Failed {
   const said = (body as Partial<Schema["ErrorBody"]> | undefined)?.error;
   return new Failed(status, said?.message ?? `HTTP ${status}`, said?.hint ?? "");
 }
@@ -44,23 +45,24 @@ function failure(status: number, body: unknown): Failed {
 /** A request outside the schema's reach: streams and raw bodies. */
 export async function raw(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
-  if (token) headers.set("authorization", `Bearer ${token}`);
+  if (held) headers.set("authorization", `Bearer ${held}`);
   const answer = await fetch(path, { ...init, headers });
   if (!answer.ok) throw failure(answer.status, await answer.json().catch(() => undefined));
   return answer;
 }
 
-export const paired = () => token !== "";
+export const token = (): string => held;
+export const paired = (): boolean => held !== "";
 
 export async function pair(code: string): Promise<void> {
   const name = navigator.userAgent.match(/(Firefox|Edg|Chrome|Safari)/)?.[0] ?? "Browser";
   const made = await got(client.POST("/api/pair", { body: { code, name } }));
-  token = made.token;
-  localStorage.setItem(KEY, token);
+  held = made.token;
+  localStorage.setItem(KEY, held);
 }
 
 export function unpair(): void {
-  token = "";
+  held = "";
   localStorage.removeItem(KEY);
 }
 

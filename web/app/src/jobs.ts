@@ -20,12 +20,11 @@ export interface Note {
 
 type Request = Pick<Schema["JobRequest"], "kind"> & Partial<Schema["JobRequest"]>;
 
-export const start = (body: Request): Promise<Job> => got(client.POST("/api/jobs", { body: { me: "", ...body } }));
+export const start = (body: Request): Promise<Job> => got(client.POST("/api/jobs", { body: { me: "", base: "", ...body } }));
 
 /** The same job once more; it goes on where it was. */
 export function startAgain(job: Job): Promise<Job> {
-  const { files, me, minutes } = job.params as { files?: string[]; me?: string; minutes?: number };
-  return start({ kind: job.kind as Schema["JobRequest"]["kind"], files: files ?? [], me: me ?? "", minutes });
+  return start({ ...(job.params as Partial<Request>), kind: job.kind as Request["kind"] });
 }
 
 export const stop = (job: string): Promise<unknown> =>

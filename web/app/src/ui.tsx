@@ -4,12 +4,17 @@ import type { ReactNode } from "react";
 import { Failed } from "./api";
 import { t } from "./words";
 
-export function Page({ title, lead, children }: { title: string; lead?: ReactNode; children: ReactNode }) {
+export function Page({ title, lead, wide = false, children }: {
+  title: string;
+  lead?: ReactNode;
+  wide?: boolean;
+  children: ReactNode;
+}) {
   return (
-    <div className="mx-auto w-full max-w-3xl px-5 py-8 md:py-12">
+    <div className={`w-full px-5 pb-16 pt-8 md:px-12 md:pt-14 lg:pl-20 ${wide ? "max-w-5xl" : "max-w-4xl"}`}>
       <h1>{title}</h1>
-      {lead && <p className="mt-2 max-w-prose text-quiet">{lead}</p>}
-      <div className="mt-7 space-y-7">{children}</div>
+      {lead && <p className="mt-3 max-w-prose text-quiet">{lead}</p>}
+      <div className="page mt-8">{children}</div>
     </div>
   );
 }

@@ -24,8 +24,15 @@ export function useAsked<T>(ask: () => Promise<T>, keys: readonly unknown[] = []
   return { value: state.value, error: state.error, again: useCallback(() => setCount((n) => n + 1), []) };
 }
 
+/** Something that runs, and how it failed. */
+export interface Doing {
+  busy: boolean;
+  error: Error | undefined;
+  run: (work: () => Promise<unknown>) => void;
+}
+
 /** Runs something and keeps whether it runs and how it failed. */
-export function useDoing(): { busy: boolean; error: Error | undefined; run: (work: () => Promise<unknown>) => void } {
+export function useDoing(): Doing {
   const [state, set] = useState<{ busy: boolean; error?: Error }>({ busy: false });
   const run = useCallback((work: () => Promise<unknown>) => {
     set({ busy: true });

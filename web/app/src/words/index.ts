@@ -3,7 +3,7 @@ import { en } from "./en";
 import { vi } from "./vi";
 
 /** One text for every key of English; a missing one does not compile. */
-export type Words = { [K in keyof typeof en]: (typeof en)[K] extends (n: never) => string ? (typeof en)[K] : string };
+export type Words = { [K in keyof typeof en]: (typeof en)[K] extends (...said: never[]) => string ? (typeof en)[K] : string };
 
 const KEY = "gemel-language";
 const chosen = localStorage.getItem(KEY) ?? navigator.language.slice(0, 2);

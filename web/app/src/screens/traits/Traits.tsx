@@ -1,60 +1,91 @@
-// Ask the same under different trait values; answers share their seed, so that only the trait moves them.
+// The voice as a function of what is known of the writer: move one trait and see what it alone changes.
 import { useState } from "react";
 
-import { answer, usual } from "../../answer";
 import type { Props } from "../../App";
+import { client, got, type Schema } from "../../api";
 import { Page, Trouble, Waiting } from "../../ui";
-import { useDoing } from "../../use";
+import { useAsked } from "../../use";
 import { t } from "../../words";
+import { Essays } from "./Essays";
+import { Effects, Loudness } from "./Measures";
+import { Reading } from "./Reading";
+import { Settings } from "./Settings";
+import { plain, type Setting, type Trait } from "./values";
 
-interface Said {
-  at: string;
-  text: string;
+export default function Traits(_: Props) {
+  const asked = useAsked(() => got(client.GET("/api/traits")));
+  const info = asked.value;
+  return (
+    <Page title={t.traitsTitle} lead={info?.splice ? t.traitsLead : t.traitsAbout} wide>
+      {!info && !asked.error && <Waiting />}
+      <Trouble error={asked.error} />
+      {info && !info.splice && <None />}
+      {info?.splice && <Explorer info={info} />}
+      <p className="max-w-prose text-sm text-quiet">{t.traitsCaution}</p>
+    </Page>
+  );
 }
 
-export default function Traits({ twin }: Props) {
-  const [values, setValues] = useState<Record<string, number>>({});
-  const [said, setSaid] = useState<Said[]>([]);
-  const doing = useDoing();
-  if (!twin?.traits.length) return <Page title={t.traitsTitle} lead={t.traitsLead}><p className="max-w-prose">{t.noTraits}</p></Page>;
+function None() {
   return (
-    <Page title={t.traitsTitle} lead={t.traitsLead}>
-      <form className="space-y-4" onSubmit={(e) => {
-        e.preventDefault();
-        const question = String(new FormData(e.currentTarget).get("question"));
-        const at = Object.entries(values).map(([k, v]) => `${k} ${v}`).join(", ");
-        doing.run(async () => {
-          const text = await answer(usual(twin), question, { seed: 0, traits: values });
-          setSaid((old) => [{ at, text }, ...old]);
-        });
-      }}>
-        <div className="grid grid-cols-2 gap-3 md:grid-cols-3">
-          {twin.traits.map((name) => (
-            <label key={name}>
-              <span className="text-sm text-quiet">{name}</span>
-              <input className="field mt-1" type="number" step="any" value={values[name] ?? ""} onChange={(e) => {
-                const { [name]: _, ...rest } = values;
-                setValues(e.target.value ? { ...rest, [name]: e.target.valueAsNumber } : rest);
-              }} />
+    <section className="space-y-3">
+      <p className="max-w-prose">{t.noTraits}</p>
+      <pre className="w-fit max-w-full overflow-x-auto rounded-lg bg-tint px-4 py-2 font-mono text-sm" tabIndex={0}>gemel traits train --control</pre>
+    </section>
+  );
+}
+
+function Explorer({ info }: { info: Schema["TraitsInfo"] }) {
+  const sliders = info.traits.filter((trait) => trait.slider);
+  const [name, setName] = useState(sliders[0]?.name ?? "");
+  const [setting, setSetting] = useState<Setting>({});
+  const [prompt, setPrompt] = useState(info.prompt ?? "");
+  const [gamma, setGamma] = useState(1);
+  const moved = sliders.find((trait) => trait.name === name);
+  return (
+    <>
+      <section className="space-y-5">
+        <div className="grid gap-x-8 gap-y-4 sm:grid-cols-2">
+          <label className="block">
+            <span className="text-sm text-quiet">{t.movedTrait}</span>
+            <select className="field mt-1" value={name} onChange={(e) => setName(e.target.value)}>
+              {sliders.map((trait) => <option key={trait.name} value={trait.name}>{plain(trait.name)}</option>)}
+            </select>
+          </label>
+          <label className="block">
+            <span className="text-sm text-quiet">{t.prompt}</span>
+            <input className="field mt-1" value={prompt} required maxLength={500} onChange={(e) => setPrompt(e.target.value)} />
+          </label>
+          {info.guidance && (
+            <label className="block">
+              <span className="flex justify-between text-sm text-quiet">
+                {t.strength}<output className="font-semibold tabular-nums text-ink">× {gamma.toFixed(1)}</output>
+              </span>
+              <input type="range" className="mt-1 w-full accent-act" min={info.guidance.low} max={info.guidance.high} step={0.1}
+                value={gamma} onChange={(e) => setGamma(e.target.valueAsNumber)} />
             </label>
-          ))}
+          )}
         </div>
-        <div className="flex gap-2">
-          <input name="question" className="field" aria-label={t.question} defaultValue={t.sampleQuestion} required maxLength={2000} />
-          <button className="button-main shrink-0" disabled={doing.busy}>{t.ask}</button>
-        </div>
-      </form>
-      <Trouble error={doing.error} />
-      {doing.busy && <Waiting />}
-      <ol className="space-y-4">
-        {said.map((s, i) => (
-          <li key={said.length - i} className="sheet">
-            <p className="text-sm text-quiet">{t.answerAt} {s.at}</p>
-            <p className="mt-1 whitespace-pre-wrap font-serif text-lg">{s.text}</p>
-          </li>
-        ))}
-      </ol>
-      <p className="text-sm text-quiet">{t.traitsCaution}</p>
-    </Page>
+        <Settings traits={info.traits} setting={setting} set={setSetting} moved={name} />
+      </section>
+      {moved && <Moved moved={moved} {...{ traits: info.traits, setting, gamma, prompt }} />}
+      <Loudness traits={info.traits} setting={setting} prompt={prompt} />
+    </>
+  );
+}
+
+function Moved({ moved, traits, setting, gamma, prompt }: {
+  moved: Trait;
+  traits: readonly Trait[];
+  setting: Setting;
+  gamma: number;
+  prompt: string;
+}) {
+  return (
+    <>
+      <Essays {...{ moved, traits, setting, gamma, prompt }} />
+      <Reading {...{ moved, traits, setting, prompt }} />
+      <Effects {...{ moved, traits, setting, prompt }} />
+    </>
   );
 }

@@ -1,9 +1,10 @@
 // Files from a drop or a chooser, straight to the server on this machine.
 import { type DragEvent, useState } from "react";
 
-import { client, got, raw, type Schema } from "../../api";
+import { client, got, type Schema } from "../../api";
 import { size, Trouble } from "../../ui";
 import { useDoing } from "../../use";
+import { bring } from "../../upload";
 import { t } from "../../words";
 
 type Upload = Schema["Upload"];
@@ -15,19 +16,27 @@ export function Bring({ files, set, read, busy }: {
   busy: boolean;
 }) {
   const [over, setOver] = useState(false);
+  const [arriving, setArriving] = useState<{ name: string; share: number } | null>(null);
   const doing = useDoing();
   const list = async () => set(await got(client.GET("/api/inbox")));
 
-  function bring(brought: Iterable<File>) {
+  function take(brought: Iterable<File>) {
     doing.run(async () => {
-      for (const file of brought) await raw(`/api/inbox/${encodeURIComponent(file.name)}`, { method: "PUT", body: file });
-      await list();
+      try {
+        for (const file of brought) {
+          setArriving({ name: file.name, share: 0 });
+          await bring(file, (share) => setArriving({ name: file.name, share }));
+        }
+      } finally {
+        setArriving(null);
+        await list();
+      }
     });
   }
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    bring(event.dataTransfer.files);
+    take(event.dataTransfer.files);
   };
   return (
     <section className="space-y-5">
@@ -40,9 +49,16 @@ export function Bring({ files, set, read, busy }: {
         {t.drop}{" "}
         <label className="link text-act! focus-within:outline-2 focus-within:outline-act">
           {t.choose}
-          <input type="file" multiple className="sr-only" onChange={(e) => bring(Array.from(e.target.files ?? []))} />
+          <input type="file" multiple className="sr-only" onChange={(e) => take(Array.from(e.target.files ?? []))} />
         </label>
       </div>
+      {arriving && (
+        <p role="status" className="flex items-center gap-4">
+          <span className="min-w-0 flex-1 truncate">{arriving.name}</span>
+          <progress className="w-40 accent-act" value={arriving.share} max={1} aria-label={arriving.name} />
+          <span className="w-12 text-right tabular-nums">{Math.floor(arriving.share * 100)} %</span>
+        </p>
+      )}
       <Trouble error={doing.error} />
       {files.length > 0 && (
         <ul aria-label={t.chosenFiles} className="divide-y divide-line">
