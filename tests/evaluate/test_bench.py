@@ -162,6 +162,51 @@ def test_disagreement_between_orders_is_a_tie_and_told() -> None:
     assert not found.strengths
 
 
+def test_two_judges_agree_as_far_as_they_do_and_people_stand_apart() -> None:
+    def said(judge: str, winners: str) -> list[Judgment]:
+        return [
+            Judgment(question=f"q{i}", judge=judge, shown=shown, ranking={"identity": (winner,)})
+            for i, winner in enumerate(winners)
+            for shown in (("a", "b"), ("b", "a"))
+        ]
+
+    rows = [*said("maker/Llama-3", "aaabbbaaab"), *said("qwen2", "aaabbbbbbb")]
+    people = [
+        Judgment(question=f"q{i}", judge=f"r{i % 2}", shown=("b", "a"), ranking={"identity": ("a",)}) for i in range(6)
+    ]
+    found = result(QUESTIONS, {}, rows, human=people)
+    by = {(a.one, a.two): a for a in found.agreement["identity"]}
+    two = by[("maker/Llama-3", "qwen2")]
+    assert (two.n, two.share) == (10, 0.7)
+    assert two.low < 0.7 < two.high
+    assert two.kappa == pytest.approx((0.7 - 0.46) / (1 - 0.46))
+    assert by[("human", "qwen2")].share == 0.5
+    assert [(s.system, s.value) for s in found.human] == [("a", 1.0), ("b", 0.0)]
+    assert {s.system: s.wins for s in found.shares["identity"]} == {"a": 4.5, "b": 5.5}  # the judges alone
+    assert found.notes == ()
+    json.dumps(found.to_dict(), allow_nan=False)
+    one = result(QUESTIONS, {}, said("Llama-3-8B", "ab"), teacher="maker/llama-70b")
+    assert "one family" in one.notes[0]
+    assert "synthetic" in one.notes[1]
+
+
+def test_triples_give_shares_too() -> None:
+    rows = [
+        Judgment(question=f"q{i}", judge="j", shown=("expert", "voice", "base"), ranking={"quality": ranking})
+        for i, ranking in enumerate([("voice",), ("voice",), ("expert",), ("expert", "voice", "base")])
+    ]
+    shares = {(s.system, s.against): (s.wins, s.n) for s in result(QUESTIONS, {}, rows).shares["quality"]}
+    assert shares[("voice", "base")] == (3.0, 3)  # "expert was best" says nothing of these two
+    assert shares[("expert", "voice")] == (2.0, 4)
+
+
+def test_a_model_that_cannot_judge_is_named() -> None:
+    rows = [Judgment(question="q0", judge="j", shown=shown, ranking={}) for shown in (("a", "b"), ("b", "a"))]
+    found = result(QUESTIONS, {}, rows)
+    assert "could not be read" in found.gates[0]
+    assert "could not be read" in found.html("x")
+
+
 def identity_only(judgments: Sequence[Judgment]) -> list[Judgment]:
     return [replace(j, ranking={"identity": j.ranking["identity"]}) for j in judgments]
 
@@ -182,6 +227,7 @@ def test_controls_that_win_close_the_bench(pairs: list[Judgment]) -> None:
     ]
     passed = result(QUESTIONS, answers, [*rows, *sure], resamples=4)
     assert not passed.gates
+    assert "one family" in passed.notes[0]
     value, low, high = passed.score["voice"]
     assert 0 < passed.score["base"][0] < value < 1
     assert low < value < high

@@ -14,7 +14,7 @@ from gemel.errors import DataError
 from gemel.evaluate.answers import Answer
 from gemel.evaluate.cases import cases_of
 from gemel.evaluate.ngram import NgramScorer
-from gemel.evaluate.which import read_votes, which_page
+from gemel.evaluate.which import Place, ballots, count_votes, which_page
 from gemel.evaluate.why import why
 from gemel.examples import Role, TraitValue, Turn
 from gemel.speaker import Likelihood, Scorer
@@ -68,7 +68,7 @@ def test_tokens_without_text_are_stretched_over_it() -> None:
     assert found.words[0].bits == pytest.approx(2 / 0.6931, abs=1e-3)
 
 
-def page(items: int = 8) -> tuple[str, dict[str, str]]:
+def page(items: int = 8) -> tuple[str, dict[str, Place]]:
     cases = cases_of([chat(i) for i in range(6)], [], limit=30).cases
     answers = [Answer(case=c.id, system="voice", parts=("</script><b>made up",)) for c in cases]
     return which_page("Anna <i>", cases, answers, items=items)
@@ -76,28 +76,31 @@ def page(items: int = 8) -> tuple[str, dict[str, str]]:
 
 def test_the_page_is_blind_closed_and_safe() -> None:
     html, key = page()
-    assert set(key.values()) == {"l", "r"}
+    assert {place.side for place in key.values()} == {"l", "r"}
     assert html.count("</script>") == 1
     assert "Anna &lt;i&gt;" in html
     assert "voice" not in html
     assert "default-src 'none'" in html
-    for item in key:
+    for item, place in key.items():
         assert f'"{item}"' in html
+        assert place.case not in html
 
 
 def test_votes_come_back_with_an_interval(tmp_path: Path) -> None:
     _, key = page()
     first, second = tmp_path / "a.json", tmp_path / "b.json"
-    first.write_text(json.dumps({"votes": key}), encoding="utf-8")
-    wrong = {k: "l" if v == "r" else "r" for k, v in key.items()}
+    first.write_text(json.dumps({"votes": {k: v.side for k, v in key.items()}}), encoding="utf-8")
+    wrong = {k: "l" if v.side == "r" else "r" for k, v in key.items()}
     second.write_text(json.dumps({"votes": wrong}), encoding="utf-8")
-    found = read_votes([first, second], key)
+    rows = ballots([first, second, first], key)
+    found = count_votes([j for votes in rows.values() for j in votes])
     assert (found.found, found.n, found.voters) == (8, 16, 2)
     assert found.low < 0.5 < found.high
     assert "50%" in found.sentence
+    assert {j.question for votes in rows.values() for j in votes} == {p.case for p in key.values()}
     second.write_text(json.dumps({"votes": {"other": "l"}}), encoding="utf-8")
     with pytest.raises(DataError, match="another page"):
-        read_votes([second], key)
+        ballots([second], key)
     second.write_text("[]", encoding="utf-8")
     with pytest.raises(DataError, match="no votes"):
-        read_votes([second], key)
+        ballots([second], key)

@@ -111,6 +111,17 @@ def report(name: str, twin: Path) -> None:
         for s in shares
     ]
     click.echo(table(["aspect", "system", "against", "preferred", "95 %", "orders disagreed"], rows))
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    agreed = [
+        (aspect, a.one, a.two, a.n, f"{a.share:.0%} ({a.low:.0%} to {a.high:.0%})")
+        for aspect, pairs in found.agreement.items()
+        for a in pairs
+    ]
+    if agreed:
+        click.echo(table(["aspect", "judge", "and", "decided both", "agree"], agreed))
+    for s in found.human:
+        click.echo(f"people: {s.system} over {s.against} {s.wins:g} of {s.n} ({s.low:.0%} to {s.high:.0%})")
     if found.refused:
         click.echo(found.refused)
     for system, (value, low, high) in found.score.items():

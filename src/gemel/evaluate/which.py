@@ -10,20 +10,38 @@ import base64
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
 from gemel.errors import DataError
 from gemel.evaluate.answers import Answer
+from gemel.evaluate.bench.files import Judgment
 from gemel.evaluate.cases import Case
 from gemel.evaluate.statistics import wilson
 from gemel.examples import Role
 from gemel.records import stable_id
 
-__all__ = ["Votes", "read_votes", "which_page"]
+__all__ = ["Key", "Place", "Votes", "ballots", "count_votes", "which_page"]
+
+
+class Place(NamedTuple):
+    """What one item of the page is."""
+
+    side: str
+    """Where the real reply stands: l or r."""
+    case: str
+
+
+Key = Mapping[str, Place]
+"""Item of the page → what it is; stays with the owner."""
+
+
+REAL, MADE = "expert", "voice"
+"""The two systems of the page, as the bench calls them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +68,8 @@ class Votes:
 
 def which_page(
     name: str, cases: Sequence[Case], answers: Sequence[Answer], *, items: int = 20, seed: int = 0
-) -> tuple[str, dict[str, str]]:
-    """The page, and the key (item → the side of the real reply) that stays with the owner.
+) -> tuple[str, dict[str, Place]]:
+    """The page, and the key to it.
 
     Args:
         answers: the twin's, one per case.
@@ -59,13 +77,13 @@ def which_page(
     rng = random.Random(stable_id("which", seed))
     order = [i for i, c in enumerate(cases) if c.truth.text.strip() and answers[i].text.strip()]
     chosen = rng.sample(order, min(items, len(order)))
-    key: dict[str, str] = {}
+    key: dict[str, Place] = {}
     salt = f"{rng.getrandbits(64):x}"
     rows = []
     for i in chosen:
         item = stable_id(salt, cases[i].id)
         side = rng.choice("lr")
-        key[item] = side
+        key[item] = Place(side, cases[i].id)
         real, made = cases[i].truth.text, answers[i].text
         before = [
             {"name": t.name or ("…" if t.role is Role.prompt else ""), "text": t.text}
@@ -84,25 +102,40 @@ def which_page(
     return _PAGE.substitute(policy=policy, name=escape(name), style=_STYLE, script=script), key
 
 
-def read_votes(paths: Sequence[Path], key: dict[str, str]) -> Votes:
-    """Votes that friends sent back, counted against the key.
+def ballots(paths: Sequence[Path], key: Key) -> dict[str, list[Judgment]]:
+    """Rater → what they chose, from the files that friends sent back; the same file twice is one rater.
 
     Raises:
         DataError: when a file holds no votes, or votes on another page.
     """
-    found = n = 0
+    out: dict[str, list[Judgment]] = {}
     for path in paths:
         try:
             votes = json.loads(path.read_text(encoding="utf-8-sig"))["votes"]
-            pairs = [(str(k), str(v)) for k, v in votes.items()]
+            pairs = sorted((str(k), str(v)) for k, v in votes.items())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path.name} holds no votes", hint="Use the file that the page saves.") from error
-        if any(k not in key or v not in "lr" for k, v in pairs):
+        if any(k not in key or v not in ("l", "r") for k, v in pairs):
             raise DataError(f"{path.name} holds votes on another page", hint="Votes belong to the page made last.")
-        found += sum(key[k] == v for k, v in pairs)
-        n += len(pairs)
+        rater = f"rater-{stable_id(*(x for pair in pairs for x in pair))[:8]}"
+        out[rater] = [_judgment(rater, key[item], chosen) for item, chosen in pairs]
+    return out
+
+
+def _judgment(rater: str, place: Place, chosen: str) -> Judgment:
+    shown = REAL, MADE
+    if place.side == "r":
+        shown = MADE, REAL
+    best = shown[0] if chosen == "l" else shown[1]
+    return Judgment(question=place.case, judge=rater, shown=shown, ranking={"identity": (best,)})
+
+
+def count_votes(judgments: Sequence[Judgment]) -> Votes:
+    """How often people found the real reply."""
+    seen = [j for j in judgments if set(j.shown) == {REAL, MADE}]
+    found, n = sum(j.ranking["identity"] == (REAL,) for j in seen), len(seen)
     low, high = wilson(found, n)
-    return Votes(found=found, n=n, low=low, high=high, voters=len(paths))
+    return Votes(found=found, n=n, low=low, high=high, voters=len({j.judge for j in seen}))
 
 
 def _check(salt: str, item: str, side: str) -> int:

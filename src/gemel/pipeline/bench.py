@@ -25,7 +25,7 @@ from gemel.evaluate.bench.judge import judge_all
 from gemel.evaluate.bench.result import Result, result
 from gemel.evaluate.cases import Case, cases_of
 from gemel.evaluate.journal import Journal
-from gemel.evaluate.which import Votes, read_votes, which_page
+from gemel.evaluate.which import Place, Votes, ballots, count_votes, which_page
 from gemel.examples import Role, Turn
 from gemel.pipeline.contenders import contenders
 from gemel.pipeline.evaluate import embed_of, load_material, read_split
@@ -71,6 +71,10 @@ class Bench:
     def judgments(self) -> list[Judgment]:
         """What every judge decided."""
         return [j for path in sorted((self.folder / "judgments").glob("*.jsonl")) for j in read_rows(path, Judgment)]
+
+    def human(self) -> list[Judgment]:
+        """What people decided, one file a rater."""
+        return [j for path in sorted((self.folder / "human").glob("*.jsonl")) for j in read_rows(path, Judgment)]
 
     def ask_from(self, path: Path) -> int:
         """Take questions from a file: JSON lines, a three-way comparison (with its answers), or one a line."""
@@ -176,7 +180,14 @@ class Bench:
         material = load_material(self.workspace, self.config)
         answers = self.answers()
         seen = contamination(self.questions, answers.get("expert", {}), material.learned, embed_of(self.config))
-        found = result(self.questions, answers, self.judgments(), found=seen)
+        found = result(
+            self.questions,
+            answers,
+            self.judgments(),
+            human=self.human(),
+            found=seen,
+            teacher=self.config.synth.model,
+        )
         for file, text in (
             ("result.json", json.dumps(found.to_dict(), ensure_ascii=False, indent=1)),
             ("result.html", found.html(self.name)),
@@ -210,11 +221,14 @@ class Bench:
         return self.folder / "which.html"
 
     def votes(self, paths: Sequence[Path]) -> Votes:
-        """Count votes that came back."""
+        """Take votes that came back into `human/<rater>.jsonl`, and count all that are there."""
         path = self.folder / "which.key.json"
         if not path.exists():
             raise MissingStage("no page was made yet", hint="Run `gemel bench which` first.")
-        return read_votes(paths, json.loads(path.read_text(encoding="utf-8")))
+        key = {item: Place(*place) for item, place in json.loads(path.read_text(encoding="utf-8")).items()}
+        for rater, rows in ballots(paths, key).items():
+            write_rows(self.folder / "human" / f"{rater}.jsonl", rows)
+        return count_votes(self.human())
 
 
 def _case(question: Question, me: str) -> Case:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +18,10 @@ from gemel.errors import TooLittle
 from gemel.evaluate.bench.contamination import Contamination
 from gemel.evaluate.bench.files import ASPECTS, Judgment, Question
 from gemel.evaluate.bench.strength import Strengths, comparisons, fit, fit_with_intervals
+from gemel.evaluate.bench.votes import Agreement, agreements, combine, disagreed, family
 from gemel.evaluate.statistics import bootstrap, draws, ratio_of, relative, wilson
 
-__all__ = ["FULL", "Result", "Share", "combine", "result"]
+__all__ = ["FULL", "Result", "Share", "result"]
 
 FULL = 200
 """Questions from which a bench is more than exploratory."""
@@ -67,7 +68,15 @@ class Result:
     refused: str
     """Why there is no score."""
     unreadable: int
+    """Judgments that could not be read; they count for nobody."""
+    judgments: int
     contamination: Contamination | None
+    agreement: Mapping[str, tuple[Agreement, ...]]
+    """Aspect → every two judges; people who voted count as one judge, `human`."""
+    human: tuple[Share, ...]
+    """How often people preferred a system, by identity."""
+    notes: tuple[str, ...]
+    """What a reader has to know about the judges."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
@@ -81,28 +90,45 @@ class Result:
             "score": {k: list(v) for k, v in self.score.items()},
             "refused": self.refused,
             "unreadable": self.unreadable,
+            "judgments": self.judgments,
+            "agreement": {a: [vars(x) for x in rows] for a, rows in self.agreement.items()},
+            "human": [{**vars(s), "share": s.value} for s in self.human],
+            "notes": list(self.notes),
             "contamination": vars(self.contamination) if self.contamination else None,
         }
 
     def html(self, name: str) -> str:
         """A page of its own."""
         label = "Exploratory: fewer than 200 questions, counts and intervals only. " if self.exploratory else ""
-        body = [paragraph(g, kind="warn") for g in self.gates]
+        body = [paragraph(g, kind="warn") for g in self.gates] + [paragraph(n) for n in self.notes]
         sections = [Section("Gates", body or [paragraph("All passed: controls lose, as they must.")])]
         for aspect, rows in self.shares.items():
-            shown = [Interval(f"{s.system} over {s.against}", s.value, s.low, s.high, 0.5) for s in rows if s.n]
-            counts = [(s.system, s.against, s.wins, s.n, s.disagreed) for s in rows]
-            parts = [figure(dots(shown, form=lambda v: f"{v:.0%}"), f"Preferred, {aspect}", wide=True)]
-            parts.append(table(["system", "against", "wins (ties ½)", "questions", "orders disagreed"], counts))
+            parts = _share_figures(rows, f"Preferred, {aspect}")
             if aspect in self.strengths:
                 parts.append(_strength_table(self.strengths[aspect], self.raw[aspect]))
+            if self.agreement.get(aspect):
+                parts.append(_agreement_table(self.agreement[aspect]))
             sections.append(Section(aspect.capitalize(), parts))
+        if self.human:
+            sections.append(Section("People", _share_figures(self.human, "Preferred by people, identity")))
         if self.score:
             rows_ = [Interval(s, v, lo, hi, 0.0, 1.0) for s, (v, lo, hi) in self.score.items()]
             sections.append(
                 Section("(system − null) ÷ (person again − null)", [figure(dots(rows_), "Score", wide=True)])
             )
         return page(f"Bench: {name}", sections, lead=f"{label}{self.questions} questions. {self.refused}".strip())
+
+
+def _share_figures(rows: Sequence[Share], title: str) -> list[str]:
+    shown = [Interval(f"{s.system} over {s.against}", s.value, s.low, s.high, 0.5) for s in rows if s.n]
+    counts = [(s.system, s.against, s.wins, s.n, s.disagreed) for s in rows]
+    head = ["system", "against", "wins (ties ½)", "questions", "orders disagreed"]
+    return [figure(dots(shown, form=lambda v: f"{v:.0%}"), title, wide=True), table(head, counts)]
+
+
+def _agreement_table(rows: Sequence[Agreement]) -> str:
+    cells = [(a.one, a.two, a.n, f"{a.share:.0%} ({a.low:.0%} to {a.high:.0%})", a.kappa) for a in rows]
+    return table(["judge", "and", "decided both", "agree", "Cohen's κ"], cells)
 
 
 def _strength_table(fitted: Strengths, raw: Strengths) -> str:
@@ -115,40 +141,14 @@ def _strength_table(fitted: Strengths, raw: Strengths) -> str:
     return table(["logits", "length-controlled", "low", "high", "raw"], rows)
 
 
-def combine(judgments: Sequence[Judgment], aspect: str) -> dict[tuple[str, str], dict[str, list[float]]]:
-    """(system, against) → question → one value per judge: 1 won in both orders, 0 lost in both, ½ else."""
-    votes: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
-    for j in judgments:
-        ranked = j.ranking.get(aspect, ())
-        if len(j.shown) != 2 or not ranked:
-            continue
-        a, b = j.shown
-        first = 0.5 if "=" in ranked[0] else float(ranked[0] == a)
-        votes[(a, b, j.question, j.judge)].append(first)
-        votes[(b, a, j.question, j.judge)].append(1 - first)
-    out: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (a, b, question, _), seen in votes.items():
-        out[(a, b)][question].append(seen[0] if len(set(seen)) == 1 else 0.5)
-    return out
-
-
-def _disagreed(judgments: Sequence[Judgment], aspect: str) -> dict[frozenset[str], int]:
-    seen: dict[tuple[frozenset[str], str, str], set[str]] = defaultdict(set)
-    for j in judgments:
-        if len(j.shown) == 2 and (ranked := j.ranking.get(aspect)):
-            seen[(frozenset(j.shown), j.question, j.judge)].add("=" if "=" in ranked[0] else ranked[0])
-    out: dict[frozenset[str], int] = defaultdict(int)
-    for (pair, _, _), winners in seen.items():
-        out[pair] += len(winners) > 1
-    return out
-
-
 def result(
     questions: Sequence[Question],
     answers: Mapping[str, Mapping[str, str]],
     judgments: Sequence[Judgment],
     *,
+    human: Sequence[Judgment] = (),
     found: Contamination | None = None,
+    teacher: str = "",
     resamples: int = 200,
     seed: int = 0,
 ) -> Result:
@@ -156,12 +156,14 @@ def result(
 
     Args:
         answers: system → question id → answer.
+        human: what people preferred; kept apart from the judges.
+        teacher: the model that made synthetic training data, if any.
         resamples: of the bootstrap of strengths.
 
     Raises:
         TooLittle: when nothing was judged.
     """
-    if not judgments:
+    if not judgments and not human:
         raise TooLittle("nothing was judged yet", hint="Run `gemel bench judge` first.")
     asked = {j.question for j in judgments}
     exploratory = len(asked) < FULL
@@ -177,11 +179,12 @@ def result(
             reference = "null" if "null" in systems else min(systems)
             fitted[aspect] = fit_with_intervals(rows, reference=reference, resamples=resamples, seed=seed)
             raw[aspect] = fit(rows, reference=reference, length=False)
-    gates = _gates(shares, found, len(asked))
+    unreadable = sum(1 for j in judgments if not j.ranking)
+    gates = (*_gates(shares, found, len(asked)), *_unreadable(unreadable, len(judgments)))
     score, refused = _score(judgments, exploratory, seed)
     if any("must lose" in g for g in gates):
         score, refused = {}, "Controls won too often: the judge is not to be believed, no score is given."
-    unreadable = sum(1 for j in judgments if not j.ranking)
+    people = [replace(j, judge="human") for j in human]
     return Result(
         questions=len(asked),
         exploratory=exploratory,
@@ -192,12 +195,35 @@ def result(
         score=score,
         refused=refused,
         unreadable=unreadable,
+        judgments=len(judgments),
         contamination=found,
+        agreement={a: rows for a in ASPECTS if (rows := agreements([*judgments, *people], a, seed=seed))},
+        human=_shares(human, "identity", seed),
+        notes=_notes(judgments, teacher),
     )
 
 
+def _notes(judgments: Sequence[Judgment], teacher: str) -> tuple[str, ...]:
+    judges = sorted({j.judge for j in judgments})
+    out = []
+    if judges and len({family(j) for j in judges}) < 2:
+        out.append(
+            "Only one family of judges: what it likes by habit cannot be seen. Let a model of another one judge."
+        )
+    for judge in judges:
+        if teacher and family(judge) == family(teacher):
+            out.append(f"{judge} is of the family that wrote synthetic training data: it may prefer its own words.")
+    return tuple(out)
+
+
+def _unreadable(count: int, total: int) -> tuple[str, ...]:
+    if total and count > total / 10:
+        return (f"{count} of {total} judgments could not be read: this model cannot judge",)
+    return ()
+
+
 def _shares(judgments: Sequence[Judgment], aspect: str, seed: int) -> tuple[Share, ...]:
-    apart = _disagreed(judgments, aspect)
+    apart = disagreed(judgments, aspect)
     out = []
     for (system, against), by_question in sorted(combine(judgments, aspect).items()):
         values = np.array([float(np.mean(v)) for v in by_question.values()])
@@ -206,8 +232,8 @@ def _shares(judgments: Sequence[Judgment], aspect: str, seed: int) -> tuple[Shar
         if n >= _FEW:
             estimate = bootstrap(ratio_of(values, np.ones(n)), draws(n, 2000, seed=seed))
             low, high = max(0.0, estimate.low), min(1.0, estimate.high)
-        disagreed = apart[frozenset((system, against))]
-        out.append(Share(system=system, against=against, wins=wins, n=n, low=low, high=high, disagreed=disagreed))
+        ties = apart[frozenset((system, against))]
+        out.append(Share(system=system, against=against, wins=wins, n=n, low=low, high=high, disagreed=ties))
     return tuple(out)
 
 
