@@ -44,6 +44,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comparison
+         * @description The arms and what the votes say about each pair.
+         */
+        get: operations["comparison_api_compare_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compare/arms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Choose
+         * @description Say what shall be compared.
+         */
+        put: operations["choose_api_compare_arms_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compare/pair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pair
+         * @description Two answers by two arms, without telling which is whose.
+         */
+        post: operations["pair_api_compare_pair_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compare/vote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Vote
+         * @description Which answer sounds more like the person; each pair has one vote.
+         */
+        post: operations["vote_api_compare_vote_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -995,6 +1075,53 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * ArmInfo
+         * @description One way for the twin to be.
+         */
+        ArmInfo: {
+            /** Id */
+            id: string;
+            /**
+             * Rules
+             * @default []
+             */
+            rules: string[];
+            /**
+             * Run
+             * @default
+             */
+            run: string;
+            /**
+             * Temperature
+             * @default 1
+             */
+            temperature: number;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Top P
+             * @default 1
+             */
+            top_p: number;
+            /**
+             * Way
+             * @default voice
+             * @enum {string}
+             */
+            way: "voice" | "assisted" | "memory" | "prompted";
+        };
+        /**
+         * ArmsRequest
+         * @description What shall be compared.
+         */
+        ArmsRequest: {
+            /** Arms */
+            arms: components["schemas"]["ArmInfo"][];
+        };
+        /**
          * AuditInfo
          * @description What the voice that speaks now knows by heart, as `gemel audit` found it.
          */
@@ -1174,6 +1301,20 @@ export interface components {
              *     ]
              */
             scopes: ("chat" | "names" | "train" | "admin")[];
+        };
+        /**
+         * Comparison
+         * @description The arms, and what is known about each pair of them.
+         */
+        Comparison: {
+            /** Arms */
+            arms: components["schemas"]["ArmInfo"][];
+            /** Former */
+            former: components["schemas"]["Weighed"][];
+            /** Pairs */
+            pairs: components["schemas"]["Weighed"][];
+            /** Votes */
+            votes: number;
         };
         /**
          * Completion
@@ -1877,8 +2018,18 @@ export interface components {
          * @description A way to answer, as a model.
          */
         Model: {
+            /**
+             * Arm
+             * @default
+             */
+            arm: string;
             /** Created */
             created: number;
+            /**
+             * Current
+             * @default true
+             */
+            current: boolean;
             /** Disclosure */
             disclosure: string;
             /** Id */
@@ -1985,25 +2136,29 @@ export interface components {
             /** Disclosure */
             disclosure: string;
             /**
+             * Parts
+             * @default []
+             */
+            parts: string[];
+            /**
              * Quoted
              * @default false
              */
             quoted: boolean;
         };
         /**
-         * PairRequest
-         * @description The code that `gemel serve` shows.
+         * Pair
+         * @description Two answers, in an order that only the server knows.
          */
-        PairRequest: {
-            /** Code */
-            code: string;
-            /**
-             * Name
-             * @default a browser
-             */
-            name: string;
-            /** Scopes */
-            scopes?: ("chat" | "names" | "train" | "admin")[];
+        Pair: {
+            /** First */
+            first: string[];
+            /** Nonce */
+            nonce: string;
+            /** Same */
+            same: boolean;
+            /** Second */
+            second: string[];
         };
         /**
          * Paired
@@ -2129,6 +2284,17 @@ export interface components {
              * @constant
              */
             type: "text";
+        };
+        /**
+         * Revealed
+         * @description Which arm wrote which answer, and what the votes say now.
+         */
+        Revealed: {
+            evidence: components["schemas"]["Weighed"];
+            /** First */
+            first: string;
+            /** Second */
+            second: string;
         };
         /**
          * RuleInfo
@@ -2515,21 +2681,38 @@ export interface components {
             warnings: string[];
         };
         /**
-         * VoteRequest
-         * @description One blind choice between two systems.
+         * Weighed
+         * @description What the votes on two arms say; every figure holds whenever one looks.
          */
-        VoteRequest: {
+        Weighed: {
             /** A */
             a: string;
             /** B */
             b: string;
-            /**
-             * Choice
-             * @enum {string}
-             */
-            choice: "a" | "b" | "tie";
-            /** Question */
-            question: string;
+            /** Better */
+            better: number;
+            /** Decision */
+            decision: string;
+            /** E */
+            e: number;
+            /** High */
+            high: number;
+            /** Losses */
+            losses: number;
+            /** Low */
+            low: number;
+            /** Needed */
+            needed: number | null;
+            /** P */
+            p: number;
+            /** Rate */
+            rate: number | null;
+            /** Threshold */
+            threshold: number;
+            /** Ties */
+            ties: number;
+            /** Wins */
+            wins: number;
         };
         /**
          * Why
@@ -2564,6 +2747,64 @@ export interface components {
             nats: number;
             /** Text */
             text: string;
+        };
+        /**
+         * PairRequest
+         * @description A conversation that both arms answer.
+         */
+        gemel__serve__compare__PairRequest: {
+            /**
+             * Arms
+             * @default []
+             */
+            arms: string[];
+            /** Messages */
+            messages: components["schemas"]["Message"][];
+        };
+        /**
+         * VoteRequest
+         * @description Which answer sounds more like the person.
+         */
+        gemel__serve__compare__VoteRequest: {
+            /**
+             * Choice
+             * @enum {string}
+             */
+            choice: "first" | "second" | "tie";
+            /** Nonce */
+            nonce: string;
+        };
+        /**
+         * VoteRequest
+         * @description One blind choice between two systems.
+         */
+        gemel__serve__own__VoteRequest: {
+            /** A */
+            a: string;
+            /** B */
+            b: string;
+            /**
+             * Choice
+             * @enum {string}
+             */
+            choice: "a" | "b" | "tie";
+            /** Question */
+            question: string;
+        };
+        /**
+         * PairRequest
+         * @description The code that `gemel serve` shows.
+         */
+        gemel__serve__people__PairRequest: {
+            /** Code */
+            code: string;
+            /**
+             * Name
+             * @default a browser
+             */
+            name: string;
+            /** Scopes */
+            scopes?: ("chat" | "names" | "train" | "admin")[];
         };
     };
     responses: never;
@@ -2727,6 +2968,449 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    comparison_api_compare_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    choose_api_compare_arms_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArmsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    pair_api_compare_pair_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["gemel__serve__compare__PairRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pair"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    vote_api_compare_vote_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["gemel__serve__compare__VoteRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Revealed"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description Too Many Requests */
@@ -5261,7 +5945,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PairRequest"];
+                "application/json": components["schemas"]["gemel__serve__people__PairRequest"];
             };
         };
         responses: {
@@ -7281,7 +7965,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["VoteRequest"];
+                "application/json": components["schemas"]["gemel__serve__own__VoteRequest"];
             };
         };
         responses: {
