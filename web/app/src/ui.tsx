@@ -40,6 +40,19 @@ export function Waiting({ what = t.loading }: { what?: string }) {
 export const when = (seconds: number): string =>
   new Date(seconds * 1000).toLocaleString(t.code, { dateStyle: "medium", timeStyle: "short" });
 
+export const day = (seconds: number): string => new Date(seconds * 1000).toLocaleDateString(t.code, { dateStyle: "medium" });
+
+/** A large count in a few digits: 1.3M. */
+export const count = (n: number): string => new Intl.NumberFormat(t.code, { notation: "compact" }).format(n);
+
+const UNITS = [["hour", 3600], ["minute", 60], ["second", 1]] as const;
+
+/** A length of time in the largest unit that fits. */
+export function lasting(seconds: number): string {
+  const [unit, each] = UNITS.find(([, s]) => seconds >= 1.5 * s) ?? UNITS[2];
+  return new Intl.NumberFormat(t.code, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(Math.max(1, seconds / each));
+}
+
 export const size = (bytes: number): string =>
   new Intl.NumberFormat(t.code, { notation: "compact", style: "unit", unit: "byte", unitDisplay: "narrow" }).format(
     bytes,

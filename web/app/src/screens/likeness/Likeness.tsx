@@ -1,60 +1,120 @@
-// The verdict first, in words; then the figures of every system side by side, refusals included.
+// The verdict first, in words; then one row a measure, the twin beside its floor and its ceiling; refusals at the end.
 import type { Props } from "../../App";
 import { client, Failed, got, type Schema } from "../../api";
 import { start } from "../../jobs";
+import { openReport } from "../../reports";
 import { go } from "../../route";
 import { Page, Trouble, Waiting } from "../../ui";
 import { useAsked, useDoing } from "../../use";
 import { t } from "../../words";
+import { digits, pivot, type Refused, type Row, type Score } from "./pivot";
+
+const SYSTEMS = {
+  voice: t.sys_voice,
+  assisted: t.sys_assisted,
+  prompted: t.sys_prompted,
+  base: t.sys_base,
+  impostor: t.sys_impostor,
+  self: t.sys_self,
+} as const;
+const system = (name: string): string => SYSTEMS[name as keyof typeof SYSTEMS] ?? name;
 
 export default function Likeness({ twin }: Props) {
   const found = useAsked(() => got(client.GET("/api/likeness")));
   const doing = useDoing();
   const missing = found.error instanceof Failed && found.error.status === 404;
+  const measure = () => doing.run(async () => {
+    await start({ kind: "evaluate" });
+    go("train");
+  });
   return (
-    <Page title={t.likenessTitle} lead={t.likenessLead}>
+    <Page title={t.likenessTitle} lead={t.likenessLead} wide>
       {!found.value && !found.error && <Waiting />}
       <Trouble error={missing ? doing.error : (found.error ?? doing.error)} />
       {missing && (
-        <div className="space-y-3">
+        <section className="space-y-4">
           <p>{t.noLikeness}</p>
-          {twin?.run && <button type="button" className="button-main" disabled={doing.busy} onClick={() => doing.run(async () => {
-            await start({ kind: "evaluate" });
-            go("train");
-          })}>{t.measure}</button>}
-        </div>
+          {twin?.run && <button type="button" className="button-main" disabled={doing.busy} onClick={measure}>{t.measure}</button>}
+        </section>
       )}
       {found.value && (
         <>
-          <p className="max-w-prose font-serif text-xl">{found.value.verdict.sentence}</p>
-          <ul className="list-disc space-y-1 pl-5 text-quiet">{found.value.verdict.warnings.map((w) => <li key={w}>{w}</li>)}</ul>
-          <Scores scores={found.value.scores.filter((s) => s.group === "all")} />
+          <Verdict of={found.value.verdict} />
+          <div className="flex flex-wrap gap-3">
+            <button type="button" className="button-main" onClick={() => doing.run(() => openReport(`likeness-${found.value?.run}`))}>{t.report}</button>
+            <button type="button" className="button" disabled={doing.busy} onClick={measure}>{t.measureAgain}</button>
+          </div>
+          <Scores scores={found.value.scores} />
         </>
       )}
     </Page>
   );
 }
 
-function Scores({ scores }: { scores: Schema["ScoreInfo"][] }) {
+function Verdict({ of }: { of: Schema["VerdictInfo"] }) {
   return (
-    <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={t.likenessTitle}>
-      <table className="table min-w-[40rem]">
-        <thead><tr><th>{t.metric}</th><th>{t.system}</th><th className="text-right">{t.value}</th><th>{t.interval}</th></tr></thead>
-        <tbody>
-          {scores.map((s, i) => (
-            <tr key={`${s.metric} ${s.system}`}>
-              <th scope="row" className="border-t border-line align-top text-ink!">
-                {scores[i - 1]?.metric !== s.metric && <>{s.metric}<span className="block font-normal text-quiet">{s.unit}</span></>}
-              </th>
-              <td>{s.system}</td>
-              <td className="text-right tabular-nums">{s.value?.toFixed(3) ?? "–"}</td>
-              <td className="text-sm tabular-nums text-quiet">
-                {s.low != null && s.high != null ? `${s.low.toFixed(3)} – ${s.high.toFixed(3)}` : s.refused}
-              </td>
+    <section className="space-y-4">
+      <p className="max-w-[38rem] border-l-2 border-act pl-5 font-serif text-2xl leading-snug">{of.sentence}</p>
+      <ul className="max-w-prose list-disc space-y-1 pl-5 text-quiet">
+        {[...of.reasons, ...of.warnings].map((w) => <li key={w}>{w}</li>)}
+      </ul>
+    </section>
+  );
+}
+
+function Scores({ scores }: { scores: readonly Score[] }) {
+  const { systems, rows, refused } = pivot(scores);
+  return (
+    <section className="space-y-4">
+      <h2>{t.figures}</h2>
+      <p className="max-w-prose text-quiet">{t.figuresLead}</p>
+      <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={t.figures}>
+        <table className="table min-w-[44rem]">
+          <thead>
+            <tr>
+              <th scope="col">{t.metric}</th>
+              {systems.map((s) => <th key={s} scope="col" className="text-right">{system(s)}</th>)}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          <tbody className="tabular-nums">{rows.map((row) => <Line key={row.metric} row={row} systems={systems} />)}</tbody>
+        </table>
+      </div>
+      {refused.length > 0 && <Refusals refused={refused} />}
+    </section>
+  );
+}
+
+function Line({ row, systems }: { row: Row; systems: readonly string[] }) {
+  return (
+    <tr>
+      <th scope="row" className="border-t border-line align-top text-ink!">
+        {row.metric.replaceAll("_", " ")}
+        <span className="block font-normal text-quiet">{row.unit}{row.better && ` · ${t.best(row.better)}`}</span>
+      </th>
+      {systems.map((name, i) => {
+        const cell = row.cells.get(name);
+        return (
+          <td key={name} className={`text-right ${i ? "text-quiet" : "font-semibold"}`} title={cell?.refused}>
+            {cell?.value != null ? digits(cell.value) : "–"}
+            {cell?.low != null && cell.high != null && (
+              <span className="block whitespace-nowrap text-sm font-normal text-quiet">{digits(cell.low)} – {digits(cell.high)}</span>
+            )}
+          </td>
+        );
+      })}
+    </tr>
+  );
+}
+
+function Refusals({ refused }: { refused: readonly Refused[] }) {
+  return (
+    <details>
+      <summary className="text-quiet">{t.refusals(refused.length)}</summary>
+      <dl className="mt-2 grid gap-x-6 gap-y-1 text-sm sm:grid-cols-[12rem_1fr]">
+        {refused.map(({ metric, reason }) => (
+          <div key={metric} className="contents"><dt className="font-semibold">{metric.replaceAll("_", " ")}</dt><dd className="text-quiet">{reason}</dd></div>
+        ))}
+      </dl>
+    </details>
   );
 }

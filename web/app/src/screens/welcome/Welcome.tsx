@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 
 import type { Props } from "../../App";
-import { client, got, type Schema } from "../../api";
+import { client, Failed, got, type Schema } from "../../api";
 import { follow, type Job, start } from "../../jobs";
 import { go } from "../../route";
 import { Page, Trouble, Waiting } from "../../ui";
@@ -10,6 +10,7 @@ import { useDoing } from "../../use";
 import { t } from "../../words";
 import { Bring } from "./Bring";
 import { Others } from "./Others";
+import { type Chosen, Plan } from "./Plan";
 import { Stages } from "./Stages";
 
 type Upload = Schema["Upload"];
@@ -47,16 +48,15 @@ export default function Welcome({ renew }: Props) {
         setStep("others");
         return;
       }
-      const found = candidates(end?.hint ?? "");
-      if (!found.length) throw new Error(`${end?.error ?? ""} ${end?.hint ?? ""}`);
-      setWho(found);
+      if (!end?.candidates.length) throw new Failed(0, end?.error || t.failed, end?.hint);
+      setWho(end.candidates);
       setStep("me");
     });
   }
 
-  function make(minutes: number) {
+  function make(chosen: Chosen) {
     doing.run(async () => {
-      setJob(await start({ kind: "make", files: names, me, minutes }));
+      setJob(await start({ kind: "make", files: names, me, ...chosen }));
       setStep("make");
     });
   }
@@ -68,18 +68,12 @@ export default function Welcome({ renew }: Props) {
       {step === "bring" && <Bring files={files} set={setFiles} read={() => read("")} busy={doing.busy} />}
       {step === "me" && <Me who={who} chosen={read} busy={doing.busy} />}
       {step === "others" && <Others next={() => setStep("plan")} />}
-      {step === "plan" && <Plan make={make} busy={doing.busy} />}
+      {step === "plan" && <section className="space-y-4"><h2>{t.planTitle}</h2><Plan start={make} busy={doing.busy} /></section>}
       {step === "make" && job && <Stages job={job} again={setJob} renew={renew} />}
       {doing.busy && step !== "make" && <Waiting what={t.reading} />}
       <Trouble error={doing.error} />
     </Page>
   );
-}
-
-/** The names that an import offers when the export does not tell whose it is. */
-function candidates(hint: string): string[] {
-  const listed = /Who writes there: (.*)$/.exec(hint)?.[1] ?? "";
-  return listed.replace(/ and others$/, "").split(", ").filter(Boolean);
 }
 
 function Me({ who, chosen, busy }: { who: string[]; chosen: (name: string) => void; busy: boolean }) {
@@ -100,22 +94,6 @@ function Me({ who, chosen, busy }: { who: string[]; chosen: (name: string) => vo
         </div>
       </fieldset>
       <button className="button-main" disabled={busy}>{t.thatsMe}</button>
-    </form>
-  );
-}
-
-function Plan({ make, busy }: { make: (minutes: number) => void; busy: boolean }) {
-  const [minutes, set] = useState(2);
-  return (
-    <form className="space-y-4" onSubmit={(e) => { e.preventDefault(); make(minutes); }}>
-      <h2>{t.planTitle}</h2>
-      <p>{t.planBase}</p>
-      <label className="block">
-        <span className="text-sm text-quiet">{t.minutes}</span>
-        <input className="field mt-1 block max-w-32" type="number" min={0.1} max={600} step="any" required value={minutes}
-          onChange={(e) => set(e.target.valueAsNumber)} />
-      </label>
-      <button className="button-main" disabled={busy}>{t.startTraining}</button>
     </form>
   );
 }
