@@ -266,6 +266,9 @@ class ServeSection(Section):
     """Chats decoded together at most."""
     cache: int = Field(default=512, ge=0)
     """Deterministic replies kept."""
+    temperature: Literal["fitted", "plain"] = "fitted"
+    """How warm temperature 1 is: as fitted to the person's own words of the validation split, with the length of
+    replies and bursts, or as the voice was trained; measurements are always plain."""
     weights: Literal["auto", "exact", "int8"] = "auto"
     """Weights for answering: eight bits on a CPU (auto), or exactly as trained; measurements are always exact."""
 

@@ -21,8 +21,11 @@ def _ai(address: tuple[str, str]) -> openai.OpenAI:
 
 def test_models(ai: openai.OpenAI) -> None:
     ids = [m.id for m in ai.models.list()]
-    assert ids == ["thomas-voice", "thomas-assisted", "thomas-prompted"]
+    ways = ["thomas-voice", "thomas-assisted", "thomas-prompted"]
+    arms = ["thomas-arm-r1", "thomas-arm-r1-cooler"]
+    assert ids == [*ways, "thomas", "thomas-voice@r1", "thomas-assisted@r1", *arms]
     assert ai.models.retrieve("thomas-voice").owned_by == "gemel"
+    assert ai.models.retrieve("thomas-arm-r1-cooler").model_extra["arm"] == "r1-cooler"
 
 
 def test_a_reply_with_usage_and_disclosure(ai: openai.OpenAI) -> None:

@@ -9,11 +9,12 @@ are never taken from here: a quotation says nothing about the voice.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gemel.examples import Role, TraitValue, Turn
 from gemel.model.memory import Memory, Past
+from gemel.model.ticket import Generated, Request
 from gemel.model.voice import PLAIN, Voice
 from gemel.speaker import Citation, Reply, Sampling, Speaker
 
@@ -23,6 +24,8 @@ SAMPLES = 4
 QUOTES = 4
 NUCLEUS = 0.9
 """Top-p of the samples at most: a small base's rarest tokens are noise."""
+LOOK = 0.05
+"""Seconds between two looks whether anybody still listens."""
 SIMILAR = 0.35
 """Cosine of two situations from which a past reply is a candidate."""
 
@@ -72,6 +75,18 @@ class Assisted(Speaker):
         sampling: Sampling = PLAIN,
         traits: Mapping[str, TraitValue] | None = None,
     ) -> Reply:
+        *_, last = self.stream(turns, sampling=sampling, traits=traits)
+        assert isinstance(last, Reply)
+        return last
+
+    def stream(
+        self,
+        turns: Sequence[Turn],
+        *,
+        sampling: Sampling = PLAIN,
+        traits: Mapping[str, TraitValue] | None = None,
+    ) -> Iterator[str | Reply]:
+        """The chosen text whole, then the `Reply`; "" while it is not there: leaving then cancels what is drawn."""
         asked = situation(turns)
         seed = random.getrandbits(32) if sampling.seed is None else sampling.seed
         draws = SAMPLES if sampling.temperature > 0 else 1
@@ -79,12 +94,17 @@ class Assisted(Speaker):
         requests = [
             self.voice.request(turns, sampling=replace(sampling, seed=seed + i), traits=traits) for i in range(draws)
         ]
-        done = self.voice.engine.generate(requests)
+        done = yield from self._generated(requests)
         samples = [self.voice.as_reply(r, g, sampling.stop) for r, g in zip(requests, done)]
         past = self.memory.replies(asked, QUOTES, splits=self.splits) if asked else []
         found = [Candidate(s.parts, None) for s in samples if s.text.strip()]
         found += [Candidate(p.parts, p) for p in past if p.score >= SIMILAR and _allowed(p.parts, sampling)]
-        ranked = self._rank(turns, _distinct(found), traits)
+        ranked = yield from self._rank(turns, _distinct(found), traits)
+        reply = self._chosen(ranked, samples)
+        yield reply.text
+        yield reply
+
+    def _chosen(self, ranked: Sequence[Candidate], samples: Sequence[Reply]) -> Reply:
         if not ranked:
             return replace(samples[0], speaker=self.name)
         best = ranked[0]
@@ -102,12 +122,25 @@ class Assisted(Speaker):
 
     def _rank(
         self, turns: Sequence[Turn], found: Sequence[Candidate], traits: Mapping[str, TraitValue] | None
-    ) -> list[Candidate]:
+    ) -> Generator[str, None, list[Candidate]]:
         """The best first."""
         requests = [self.voice.given(context, c.parts, traits) for c in found for context in (turns, ())]
-        logs = [sum(chance.logprob for chance in g.chances) for g in self.voice.engine.generate(requests)]
+        done = yield from self._generated(requests)
+        logs = [sum(chance.logprob for chance in g.chances) for g in done]
         ranked = [replace(c, gain=logs[2 * i] - logs[2 * i + 1]) for i, c in enumerate(found)]
         return sorted(ranked, key=lambda c: -c.gain)
+
+    def _generated(self, requests: Sequence[Request]) -> Generator[str, None, list[Generated]]:
+        """What the engine makes of requests; all are cancelled when whoever listens has left."""
+        tickets = [self.voice.engine.submit(request) for request in requests]
+        try:
+            for ticket in tickets:
+                while not ticket.wait(LOOK):
+                    yield ""
+            return [ticket.result() for ticket in tickets]
+        finally:
+            for ticket in tickets:
+                ticket.cancel()
 
 
 def _distinct(found: Sequence[Candidate]) -> list[Candidate]:

@@ -110,6 +110,17 @@ class Ticket:
         assert isinstance(self._end, Generated)
         return self._end
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, so long at most; whether it is there."""
+        until = time.monotonic() + seconds
+        while self._end is None:
+            try:
+                event = self._events.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return False
+            self._end = None if isinstance(event, int) else event
+        return True
+
     def cancel(self) -> None:
         """Ask it to end; what was generated until then is its result."""
         self._cancelled.set()

@@ -8,6 +8,7 @@ speaks pseudonyms; `Display` gives the owner names.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ from gemel.privacy.unservable import refuse_unservable
 from gemel.speaker import Reply, Sampling, Speaker
 from gemel.workspace import Manifest, Workspace, atomic, fingerprint
 
-__all__ = ["WAYS", "Answers", "Parts", "Twin", "answers", "load_twin", "prepare"]
+__all__ = ["WAYS", "Answers", "Parts", "Twin", "answers", "beside", "load_twin", "prepare", "ruled"]
 
 WAYS = ("voice", "assisted", "memory", "prompted", "base")
 """Ways to answer; not every twin has all."""
@@ -68,6 +69,7 @@ class Twin(Speaker):
         self.name = name
         self.me = me
         self.run = run
+        self.parts = parts
         self.card = parts.card
         self.memory = parts.memory
         self.engine = answers.engine
@@ -206,8 +208,8 @@ def load_twin(
     if config.model.server:
         found: Answers = _remote(config, parts)
     else:
-        int8 = config.serve.weights != "exact"
-        found = answers(workspace, config, parts, me=me, run=run, batch=batch, int8=int8)
+        int8, warm = config.serve.weights != "exact", config.serve.temperature == "fitted"
+        found = answers(workspace, config, parts, me=me, run=run, batch=batch, int8=int8, warm=warm)
     person = workspace.people().me
     name = config.name or (person.name if person else "") or me or "the author"
     return Twin(name=name, me=me, run=run, parts=parts, answers=found, answer=answer or _way(config.model, found))
@@ -223,6 +225,7 @@ def answers(
     splits: Sequence[str] | None = None,
     batch: int = 16,
     int8: bool = False,
+    warm: bool = False,
 ) -> Answers:
     """Every way to answer over a local model.
 
@@ -232,20 +235,80 @@ def answers(
         splits: data splits that memory may draw on; measurements give `("train",)`.
         batch: chats decoded together at most.
         int8: round the weights where the processor gains by it; measurements do not.
+        warm: draw at the temperature that was fitted to the person; measurements do not.
     """
-    from gemel.model.assisted import Assisted
     from gemel.model.base import load_base, load_run
     from gemel.model.engine import Engine
-    from gemel.model.preface import carded, remembering
-    from gemel.model.voice import Voice
+    from gemel.model.warmth import fitted
 
     device = _device()
     base = load_run(workspace.run(run), config.model, device=device) if run else load_base(config.model, device=device)
-    small = base.parameters < SMALL
+    traits = _traits(workspace, run, base.model)
+    warmth = None
+    if warm and run:
+        warmth = fitted(workspace.run(run), base, lambda: _examples(workspace, "main", ("valid",)), traits=traits)
     engine = Engine(base, batch=batch, int8=int8)
-    make = partial(Voice, engine, me=me, traits=_traits(workspace, run, base.model))
+    speakers = _over(engine, parts, me=me, trained=bool(run), splits=splits, traits=traits, warmth=warmth)
+    return Answers(speakers=speakers, engine=engine)
+
+
+def beside(workspace: Workspace, twin: Twin, run: str) -> Mapping[str, Speaker] | None:
+    """Another trained voice by way, as an adapter on the twin's own engine; None where it needs weights of its own.
+
+    Raises:
+        Refused: when something it was trained on was forgotten since.
+    """
+    from gemel.model.adapters import difference
+
+    folder = workspace.run(run)
+    refuse_unservable(folder)
+    loaded, wanted = (_low_rank(workspace, r) for r in (twin.run, run))
+    if twin.engine is None or loaded is None or wanted is None or loaded[0] != wanted[0]:
+        return None
+    from gemel.model.warmth import load
+
+    if run not in twin.engine.adapters:
+        twin.engine.add(run, difference(wanted[1], loaded[1]))
+    return _over(twin.engine, twin.parts, me=twin.me, trained=True, adapter=run, warmth=load(folder, twin.engine.base))
+
+
+def ruled(twin: Twin, speakers: Mapping[str, Speaker], rules: Sequence[str]) -> Mapping[str, Speaker]:
+    """The same speakers under further rules; those of a server and of a small base do not heed any."""
+    from gemel.model.voice import Voice
+
+    voice = speakers.get("voice")
+    if not rules or not isinstance(voice, Voice):
+        return speakers
+    card = twin.card.with_feedback([*twin.card.rules, *rules], twin.card.corrections)
+    parts = Parts(card=card, memory=twin.memory)
+    return _over(voice.engine, parts, me=twin.me, trained=bool(twin.run), like=voice)
+
+
+def _over(
+    engine: Any,
+    parts: Parts,
+    *,
+    me: str,
+    trained: bool,
+    splits: Sequence[str] | None = None,
+    like: Any = None,
+    **options: Any,
+) -> dict[str, Speaker]:
+    """Every way to answer over an engine.
+
+    Args:
+        trained: a voice was trained, so that it needs no card.
+        like: a voice whose adapter, traits and warmth are taken.
+        options: `adapter`, `traits` and `warmth` of the voice.
+    """
+    from gemel.model.assisted import Assisted
+    from gemel.model.preface import carded, remembering
+    from gemel.model.voice import Voice
+
+    small = engine.base.parameters < SMALL
+    make = partial(Voice, engine, me=me, **(like.options if like is not None else options))
     told = parts.card.rules or parts.card.corrections
-    preface = carded(parts.card, small=small) if not run or (told and not small) else None
+    preface = carded(parts.card, small=small) if not trained or (told and not small) else None
     voice = make(preface=preface)
     speakers: dict[str, Speaker] = {
         "voice": voice,
@@ -254,7 +317,19 @@ def answers(
     }
     if not small:
         speakers["memory"] = make(name="memory", preface=remembering(parts.card, parts.memory, splits=splits))
-    return Answers(speakers=speakers, engine=engine)
+    return speakers
+
+
+def _low_rank(workspace: Workspace, run: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """What a voice stands on and its low-rank changes; None where it has traits or weights of its own."""
+    from gemel.model.adapters import pairs_of
+    from gemel.model.base import BASE_FILE
+
+    folder = workspace.run(run or "-")
+    if not (folder / "adapter").exists() or (folder / "model").exists() or (folder / "traits.json").exists():
+        return None
+    pairs = pairs_of(folder / "adapter")
+    return (json.loads((folder / BASE_FILE).read_text(encoding="utf-8")), pairs) if pairs else None
 
 
 def choose_embedder(name: str) -> Embedder:

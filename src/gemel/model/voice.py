@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from gemel.examples import Role, TraitValue, Turn
-from gemel.model.draw import Warmth
+from gemel.model.draw import Chances, Warmth
 from gemel.model.engine import Engine, Generated, Request, Ticket
-from gemel.model.template import ALSO, clip
+from gemel.model.template import ALSO, Codec, clip
 from gemel.speaker import Reply, Sampling, Speaker
 
-__all__ = ["PLAIN", "Preface", "Voice"]
+__all__ = ["PLAIN", "Preface", "Told", "Voice"]
 
 Preface = Callable[[Sequence[Turn]], Sequence[Turn]]
 """From a conversation to the system and data turns that stand before it."""
@@ -36,6 +36,20 @@ class _Ends:
 
     stop: frozenset[int]
     banned: frozenset[int]
+
+
+class Told(NamedTuple):
+    """A token's text with its log-probability, and those of what could have stood there."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, chance: Chances, codec: Codec) -> Told:
+        """From ids to text."""
+        top = tuple((codec.decode([token]), value) for token, value in chance.top)
+        return cls(codec.decode([chance.token]), chance.logprob, top)
 
 
 class Voice(Speaker):
@@ -70,6 +84,11 @@ class Voice(Speaker):
         self._adapter, self._warmth = adapter, warmth
         self._template = engine.base.template
         self._ends = _ends(engine)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What another voice like this one is made with."""
+        return {"traits": self._traits, "adapter": self._adapter, "warmth": self._warmth}
 
     def reply(
         self,
@@ -167,8 +186,7 @@ class Voice(Speaker):
         text = _cut("\n".join(self._template.parts(done.ids)).rstrip("\ufffd"), stop)
         extra: dict[str, Any] = {"first": done.first, "seconds": done.seconds, "reused": done.reused}
         if done.chances:
-            texts = [self._template.codec.decode([c.token]) for c in done.chances]
-            extra["chances"] = tuple(zip(texts, done.chances))
+            extra["chances"] = tuple(Told.of(c, self._template.codec) for c in done.chances)
         return Reply(
             parts=tuple(p for p in text.split("\n") if p.strip()) or ("",),
             finish=done.finish,

@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 import threading
 import time
-import unicodedata
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,13 +23,15 @@ from gemel.errors import Busy, ResourceError
 from gemel.examples import Example, TraitValue, Turn, to_json
 from gemel.feedback import Feedback
 from gemel.model.display import Display
-from gemel.model.twin import Twin, load_twin
+from gemel.model.outgoing import Outgoing
+from gemel.model.twin import Twin
 from gemel.model.voice import Voice
 from gemel.serve.metrics import Metrics
-from gemel.speaker import Reply, Sampling, Speaker
+from gemel.serve.voices import Chosen, Voices, slug
+from gemel.speaker import Reply, Sampling
 from gemel.workspace import Workspace
 
-__all__ = ["House", "Seat", "Wanted", "slug"]
+__all__ = ["Chosen", "House", "Seat", "Wanted", "slug"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +39,16 @@ class Wanted:
     """A reply that is asked for."""
 
     turns: tuple[Turn, ...]
-    way: str
+    chosen: Chosen
     sampling: Sampling
     traits: Mapping[str, TraitValue] | None = None
     top: int | None = None
     """Alternatives in log-probabilities; None: no log-probabilities."""
+
+    @property
+    def way(self) -> str:
+        """How it is answered."""
+        return self.chosen.way
 
     @property
     def key(self) -> str | None:
@@ -51,7 +56,7 @@ class Wanted:
         if self.sampling.temperature > 0 and self.sampling.seed is None:
             return None
         said = to_json(Example(id="", kind="chat", turns=self.turns))
-        rest = [self.way, repr(self.sampling), sorted((self.traits or {}).items()), self.top]
+        rest = [repr(self.chosen), repr(self.sampling), sorted((self.traits or {}).items()), self.top]
         return hashlib.sha256(json.dumps([said, rest], default=str).encode()).hexdigest()
 
 
@@ -72,48 +77,30 @@ class House:
         self.draining = False
         self.busy = 0
         self.cache: OrderedDict[str, Reply] = OrderedDict()
-        self._twin: Twin | None = None
-        self._made: tuple[Any, ...] = ()
-        self._lock = threading.RLock()
+        self.voices = Voices(workspace, config, self.cache.clear)
+        self.outgoing = Outgoing(workspace, config)
         self._room = config.serve.queue + config.serve.batch
         self._pool = ThreadPoolExecutor(self._room, thread_name_prefix="gemel-reply")
 
     # the twin -------------------------------------------------------------------
     def twin(self) -> Twin:
         """The twin as it is on disk now."""
-        with self._lock:
-            made = self._generation()
-            if self._twin is None or made != self._made:
-                old = self._twin
-                self._twin = load_twin(self.workspace, self.config, batch=self.config.serve.batch)
-                self._made = self._generation()
-                self.cache.clear()
-                if old is not None:
-                    threading.Thread(target=_retire, args=(old,), daemon=True).start()
-            return self._twin
+        return self.voices.twin()
 
     @property
     def loaded(self) -> Twin | None:
         """The twin, if it is loaded already."""
-        return self._twin
+        return self.voices.loaded
 
     @property
     def disclosure(self) -> str:
         """What every answer is headed with."""
-        return self._twin.disclosure if self._twin is not None else "AI imitation of a person"
-
-    def speaker(self, way: str) -> Speaker | None:
-        """Who answers by this way."""
-        return self.twin().speakers.get(way)
+        return self.loaded.disclosure if self.loaded is not None else "AI imitation of a person"
 
     def model_ids(self) -> dict[str, str]:
-        """Model id → way to answer."""
-        twin = self.twin()
-        return {f"{slug(twin.name)}-{way}": way for way in twin.speakers}
-
-    def _generation(self) -> tuple[Any, ...]:
-        card = self.workspace.card_path
-        return self.workspace.current(), card.stat().st_mtime_ns if card.exists() else 0
+        """Model id → way to answer, of the current twin."""
+        name = slug(self.twin().name)
+        return {f"{name}-{way}": way for way in self.twin().speakers}
 
     # answering --------------------------------------------------------------------
     def seat(self) -> Seat:
@@ -194,11 +181,12 @@ class House:
             await asyncio.shield(running)
 
     def _pieces(self, wanted: Wanted) -> Iterator[str | Reply]:
-        speaker = self.twin().speakers[wanted.way]
+        speaker = self.voices.speaker(wanted.chosen)
         if isinstance(speaker, Voice):
-            yield from speaker.stream(wanted.turns, sampling=wanted.sampling, traits=wanted.traits, top=wanted.top)
+            said = speaker.stream(wanted.turns, sampling=wanted.sampling, traits=wanted.traits, top=wanted.top)
         else:
-            yield from speaker.stream(wanted.turns, sampling=wanted.sampling, traits=wanted.traits)
+            said = speaker.stream(wanted.turns, sampling=wanted.sampling, traits=wanted.traits)
+        yield from self.outgoing.pieces(said)
 
     def _keep(self, key: str, reply: Reply) -> None:
         if self.config.serve.cache:
@@ -208,14 +196,13 @@ class House:
 
     def renew(self) -> None:
         """Load the twin again at the next request: its rules changed."""
-        with self._lock:
-            self._made = ()
+        self.voices.renew()
 
     def wipe(self) -> None:
         """Drop every cached answer and what the engine still holds: something was forgotten."""
         self.cache.clear()
-        if self._twin is not None and self._twin.engine is not None:
-            self._twin.engine.clear()
+        if self.loaded is not None and self.loaded.engine is not None:
+            self.loaded.engine.clear()
         self.renew()
 
     def trait_names(self) -> list[str]:
@@ -233,8 +220,8 @@ class House:
         while self.busy and time.monotonic() < until:
             await asyncio.sleep(0.05)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if self._twin is not None:
-            self._twin.close()
+        self.voices.close()
+        self.outgoing.close()
         self.feedback.close()
 
 
@@ -250,15 +237,3 @@ class Seat:
 
     def __exit__(self, *_: object) -> None:
         self._house.busy -= 1
-
-
-def slug(name: str) -> str:
-    """A name as part of a model id: ASCII letters, digits and hyphens."""
-    plain = unicodedata.normalize("NFKD", name.replace("đ", "d").replace("Đ", "D")).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "twin"
-
-
-def _retire(twin: Twin) -> None:
-    if twin.engine is not None:
-        twin.engine.close(drain=True)
-    twin.close()

@@ -19,7 +19,7 @@ from gemel.examples import Role, TraitValue, Turn
 from gemel.model.twin import choose_embedder
 from gemel.serve.access import granted, need
 from gemel.serve.faults import NoModel, envelope
-from gemel.serve.house import House, Seat, Wanted
+from gemel.serve.house import Chosen, House, Seat, Wanted
 from gemel.serve.shapes import (
     ChatRequest,
     Choice,
@@ -40,6 +40,7 @@ from gemel.serve.shapes import (
     Usage,
 )
 from gemel.speaker import Reply, Sampling
+from gemel.workspace import Manifest
 
 __all__ = ["router"]
 
@@ -63,8 +64,8 @@ async def models(request: Request) -> Models:
     """Ways to answer, each as a model."""
     need(request, "chat")
     house: House = request.app.state.house
-    ids = await house.run(house.model_ids)
-    return Models(data=[_model(house, number, way) for number, way in ids.items()])
+    ids = await house.run(house.voices.ids)
+    return Models(data=[_model(house, number, chosen) for number, chosen in ids.items()])
 
 
 @router.get("/models/{model}")
@@ -72,7 +73,7 @@ async def model(request: Request, model: str) -> Model:
     """One way to answer."""
     need(request, "chat")
     house: House = request.app.state.house
-    return _model(house, model, await _way(house, model))
+    return _model(house, model, await _chosen(house, model))
 
 
 @router.post("/chat/completions", response_model=Completion)
@@ -80,15 +81,15 @@ async def chat(request: Request, body: ChatRequest) -> Response | Completion:
     """Answer a conversation as the person would; streams server-sent events with `stream`."""
     need(request, "chat")
     house: House = request.app.state.house
-    way = await _way(house, body.model)
-    if body.logprobs and way == "assisted":
+    chosen = await _chosen(house, body.model)
+    if body.logprobs and chosen.way == "assisted":
         raise ConfigError("logprobs are not supported by 'assisted'", hint="Ask the model id that ends in -voice.")
     names = granted(request, "names")
     turns = await house.run(_turns, house, body, names)
     wanted = Wanted(
         turns=turns,
-        way=way,
-        sampling=_sampling(body, body.max_completion_tokens or body.max_tokens),
+        chosen=chosen,
+        sampling=_sampling(body, chosen, body.max_completion_tokens or body.max_tokens),
         traits=_traits(body.traits),
         top=(body.top_logprobs or 0) if body.logprobs else None,
     )
@@ -100,14 +101,15 @@ async def complete(request: Request, body: CompletionRequest) -> Response | Comp
     """Answer a single message."""
     need(request, "chat")
     house: House = request.app.state.house
-    way = await _way(house, body.model)
+    chosen = await _chosen(house, body.model)
     names = granted(request, "names")
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     wanted = []
     for prompt in prompts:
         text = await house.run(house.display.inward, prompt) if names else prompt
         turn = Turn(role=Role.other, parts=tuple(text.split("\n")), name=house.twin().partner)
-        wanted += [Wanted(turns=(turn,), way=way, sampling=_sampling(body, body.max_tokens))] * (body.n or 1)
+        sampling = _sampling(body, chosen, body.max_tokens)
+        wanted += [Wanted(turns=(turn,), chosen=chosen, sampling=sampling)] * (body.n or 1)
     return await _answer(request, house, _Asked(body.model, False, wanted, names, body))
 
 
@@ -143,6 +145,8 @@ class _Asked:
         self.model, self.is_chat, self.names = model, is_chat, names
         self.stream = bool(body.stream)
         self.usage = bool(body.stream_options and body.stream_options.include_usage)
+        self.logprobs = isinstance(body, ChatRequest) and bool(body.logprobs)
+        self.run = wanted[0].chosen.run
         self.wanted = [_seeded(w, i) for i, w in enumerate(wanted)]
         self.id = f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid4().hex[:24]}"
         self.created = int(time.time())
@@ -181,7 +185,7 @@ async def _answer(request: Request, house: House, asked: _Asked) -> Response | C
         model=asked.model,
         choices=choices,
         usage=_usage(replies),
-        system_fingerprint=house.twin().run,
+        system_fingerprint=asked.run,
     )
 
 
@@ -238,7 +242,7 @@ def _chunk(
         "object": "chat.completion.chunk" if asked.is_chat else "text_completion",
         "created": asked.created,
         "model": asked.model,
-        "system_fingerprint": house.twin().run,
+        "system_fingerprint": asked.run,
         "choices": choices,
     }
     if asked.usage:
@@ -250,6 +254,7 @@ def _choice(house: House, asked: _Asked, index: int, reply: Reply) -> Choice:
     text = _outward(house, asked, reply.text)
     own = Own(
         disclosure=house.disclosure,
+        parts=[_outward(house, asked, part) for part in reply.parts],
         quoted=reply.quoted,
         citations=[
             Source(record=c.record, quote=_outward(house, asked, c.quote), score=c.score, title=c.title)
@@ -260,29 +265,23 @@ def _choice(house: House, asked: _Asked, index: int, reply: Reply) -> Choice:
         index=index,
         message=ReplyMessage(content=text) if asked.is_chat else None,
         text=None if asked.is_chat else text,
-        logprobs=_logprobs(house, reply) if asked.is_chat else None,
+        logprobs=_logprobs(asked, reply),
         finish_reason="length" if reply.finish == "length" else "stop",
         gemel=own,
     )
 
 
-def _logprobs(house: House, reply: Reply) -> Logprobs | None:
-    chances = reply.extra.get("chances")
-    engine = house.twin().engine
-    if not chances or engine is None:
-        return None
-    codec = engine.base.template.codec
+def _logprobs(asked: _Asked, reply: Reply) -> Logprobs | None:
+    if not asked.logprobs or "chances" not in reply.extra:
+        return None  # a text that the guard has changed has none
 
     def one(token: str, value: float) -> dict[str, Any]:
         return {"token": token, "logprob": max(value, -9999.0), "bytes": list(token.encode())}
 
     return Logprobs(
         content=[
-            TokenLogprob(
-                **one(token, chance.logprob),
-                top_logprobs=[TopLogprob(**one(codec.decode([i]), value)) for i, value in chance.top],
-            )
-            for token, chance in chances
+            TokenLogprob(**one(c.text, c.logprob), top_logprobs=[TopLogprob(**one(t, v)) for t, v in c.top])
+            for c in reply.extra["chances"]
         ]
     )
 
@@ -302,10 +301,10 @@ def _turns(house: House, body: ChatRequest, names: bool) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def _sampling(body: ChatRequest | CompletionRequest, most: int | None) -> Sampling:
+def _sampling(body: ChatRequest | CompletionRequest, chosen: Chosen, most: int | None) -> Sampling:
     return Sampling(
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=1.0 if body.top_p is None else body.top_p,
+        temperature=chosen.temperature if body.temperature is None else body.temperature,
+        top_p=chosen.top_p if body.top_p is None else body.top_p,
         max_tokens=most or DEFAULT_TOKENS,
         stop=body.stops,
         seed=body.seed,
@@ -332,18 +331,28 @@ def _outward(house: House, asked: _Asked, text: str) -> str:
     return house.display.outward(text) if asked.names else text
 
 
-async def _way(house: House, model: str) -> str:
-    ids = await house.run(house.model_ids)
-    name, _, run = model.partition("@")
-    if name not in ids or (run and run != house.twin().run):
+async def _chosen(house: House, model: str) -> Chosen:
+    ids = await house.run(house.voices.ids)
+    if model not in ids:
         raise _no_model(model)
-    return str(ids[name])
+    found: Chosen = ids[model]
+    return found
 
 
-def _model(house: House, number: str, way: str) -> Model:
+def _model(house: House, number: str, chosen: Chosen) -> Model:
     twin = house.twin()
-    created = house.workspace.card_path.stat().st_mtime if house.workspace.card_path.exists() else 0
-    return Model(id=number, created=int(created), way=way, run=twin.run, disclosure=twin.disclosure)
+    made = Manifest.read(house.workspace.run(chosen.run)) if chosen.run else None
+    card = house.workspace.card_path
+    created = made.finished if made else card.stat().st_mtime if card.exists() else 0
+    return Model(
+        id=number,
+        created=int(created),
+        way=chosen.way,
+        run=chosen.run,
+        arm=chosen.arm,
+        current=chosen.run == twin.run,
+        disclosure=twin.disclosure,
+    )
 
 
 async def _all(house: House, wanted: Sequence[Wanted]) -> list[Reply]:

@@ -225,6 +225,8 @@ class Own(BaseModel):
     """gemel's own fields on an answer."""
 
     disclosure: str
+    parts: list[str] = []
+    """The messages of the burst."""
     quoted: bool = False
     """The text is the person's own past reply."""
     citations: list[Source] = []
@@ -272,6 +274,11 @@ class Model(BaseModel):
     owned_by: Literal["gemel"] = "gemel"
     way: str
     run: str
+    """The version: id of the trained voice; "": none."""
+    arm: str = ""
+    """The arm of a comparison that it is."""
+    current: bool = True
+    """It is the version that speaks now."""
     disclosure: str
 
 
