@@ -15,29 +15,7 @@ from gemel.improve.tics import tics
 
 RULE = Rule(metric="m", title="t", raised=2.0, cleared=1.0)
 SLOW = Rule(metric="m", title="t", raised=2.0, cleared=1.0, times=3)
-VOCABULARY = [
-    "the",
-    "cat",
-    "dog",
-    "sea",
-    "sun",
-    "and",
-    "or",
-    "if",
-    "we",
-    "they",
-    "go",
-    "see",
-    "take",
-    "tea",
-    "cake",
-    "blue",
-    "green",
-    "late",
-    "soon",
-    "home",
-    "work",
-]
+VOCABULARY = [*"abcdefghijklmnopqrstu"]
 
 
 def ring(rule: Rule, values: list[float]) -> list[bool]:
