@@ -4,6 +4,11 @@ Speaks just enough HTTP/1.1 to be much cheaper than what is measured against it.
 request and how often it came, so that every client meets the same ones.
 
     python bench/stub_teacher.py --port 0 --latency 0.05 --faults
+    python bench/stub_teacher.py --port 8010 --quoting
+
+With `--quoting` it answers the two prompts of `gemel synth qa` as a teacher should who has nothing of its own to say:
+it asks about the longest words of a sentence, and claims what the fitting sentence says, which it quotes. So the way
+from texts to a trained twin can be walked without any model.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections import Counter
 from hashlib import blake2b
@@ -18,20 +24,38 @@ from hashlib import blake2b
 TAGGED = "<answer>The tide comes in twice a day because the moon pulls at the sea.</answer>"
 
 
+SENTENCE = re.compile(r"[^.!?;]{40,400}[.!?;]")
+WORD = re.compile(r"[a-z]{7,}")
+
+
+def quoting(body: bytes) -> str:
+    """The answer to a prompt of `gemel synth qa`: questions on a text, or claims with quotations."""
+    said = json.loads(body)["messages"][-1]["content"]
+    text, _, asked = said.removeprefix("<text").partition(">")[2].partition("</text>")
+    sentences = [m.group().strip() for m in SENTENCE.finditer(text)]
+    wanted = re.search(r"Question to the author: (.*)", asked)
+    if wanted is None:
+        count = int(asked.partition("Write ")[2].partition(" ")[0])
+        longest = [sorted(set(WORD.findall(s)), key=len)[-3:] for s in sentences]
+        asks = [f"What do you think of {', '.join(w[:-1])} and {w[-1]}?" for w in longest if len(w) > 1]
+        return json.dumps({"questions": asks[:: max(1, len(asks) // count)][:count]})
+    words = set(WORD.findall(wanted[1]))
+    best = max(sentences, key=lambda s: len(words & set(WORD.findall(s))), default="")
+    fits = bool(words & set(WORD.findall(best)))
+    return json.dumps({"claims": [{"claim": best, "quote": best}] if fits else []})
+
+
 class Teacher:
     """Counts what it served; faults are (share, status): 0 hangs, -1 is malformed."""
 
-    def __init__(self, latency: float, *, faults: bool) -> None:
+    def __init__(self, latency: float, *, faults: bool, quotes: bool = False) -> None:
         self.latency = latency
+        self.quotes = quotes
         self.faults = ((0.10, 429), (0.05, 500), (0.01, 0), (0.01, -1)) if faults else ()
         self.permanent = 0.02 if faults else 0.0
         self.seen: Counter[bytes] = Counter()
         self.served: Counter[bytes] = Counter()
-        body = {"choices": [{"message": {"role": "assistant", "content": TAGGED}, "finish_reason": "stop", "index": 0}]}
-        usage = {"prompt_tokens": 40, "completion_tokens": 20, "total_tokens": 60}
-        self.good = _answer(
-            200, {"id": "x", "object": "chat.completion", "created": 0, "model": "m", **body, "usage": usage}
-        )
+        self.good = _completion(TAGGED)
 
     def __call__(self, body: bytes) -> bytes | None:
         """The response to a request's body; None: none ever."""
@@ -48,7 +72,7 @@ class Teacher:
                 return _answer(status, {"error": {"message": "no"}}) if status else None
             rest -= share
         self.served[key] += 1
-        return self.good
+        return _completion(quoting(body)) if self.quotes else self.good
 
 
 def _raw(status: int, body: bytes) -> bytes:
@@ -58,6 +82,13 @@ def _raw(status: int, body: bytes) -> bytes:
 
 def _answer(status: int, body: object) -> bytes:
     return _raw(status, json.dumps(body).encode())
+
+
+def _completion(text: str) -> bytes:
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop", "index": 0}
+    usage = {"prompt_tokens": 40, "completion_tokens": 20, "total_tokens": 60}
+    told = {"id": "x", "object": "chat.completion", "created": 0, "model": "m"}
+    return _answer(200, {**told, "choices": [choice], "usage": usage})
 
 
 class Wire(asyncio.Protocol):
@@ -100,9 +131,8 @@ class Wire(asyncio.Protocol):
             self.transport.write(answer)
 
 
-async def serve(port: int, latency: float, faults: bool) -> None:
+async def serve(port: int, teacher: Teacher) -> None:
     """Serve until killed; the port is the first line of stdout."""
-    teacher = Teacher(latency, faults=faults)
     server = await asyncio.get_running_loop().create_server(lambda: Wire(teacher), "127.0.0.1", port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
@@ -113,8 +143,9 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.05)
     parser.add_argument("--faults", action="store_true")
+    parser.add_argument("--quoting", action="store_true")
     asked = parser.parse_args()
     try:
-        asyncio.run(serve(asked.port, asked.latency, asked.faults))
+        asyncio.run(serve(asked.port, Teacher(asked.latency, faults=asked.faults, quotes=asked.quoting)))
     except KeyboardInterrupt:
         sys.exit(130)
