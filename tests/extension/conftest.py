@@ -89,6 +89,15 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         context.close()
 
 
+@pytest.fixture(autouse=True)
+def _closed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that fails leaves no page behind, which would answer to the next one's gestures."""
+    yield
+    if "browser" in request.fixturenames:
+        for page in request.getfixturevalue("browser").context.pages[1:]:
+            page.close()
+
+
 @pytest.fixture(name="app", scope="session")
 def _app(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> FastAPI:
     root = tmp_path_factory.mktemp("extension")

@@ -1,6 +1,10 @@
 import { defineConfig } from "wxt";
 
-/** Loopback only at install; every other site is asked for when its owner wants it. */
+/**
+ * Loopback only at install; every other site is asked for when its owner wants it.
+ *
+ * Chrome silently drops a suggested key that it uses itself: Alt+Shift+T (toolbar) and Alt+Shift+R (reading mode) are taken.
+ */
 export default defineConfig({
   outDir: ".output",
   manifestVersion: 3,
@@ -16,8 +20,8 @@ export default defineConfig({
     side_panel: { default_path: "panel.html" },
     omnibox: { keyword: "twin" },
     commands: {
-      _execute_action: { suggested_key: { default: "Alt+Shift+T" }, description: "Open the panel" },
-      reply: { suggested_key: { default: "Alt+Shift+R" }, description: "Reply as me in this text box" },
+      _execute_action: { suggested_key: { default: "Alt+Shift+G" }, description: "Open the panel" },
+      reply: { suggested_key: { default: "Alt+Shift+Y" }, description: "Reply as me in this text box" },
     },
     content_security_policy: {
       extension_pages:

@@ -13,12 +13,12 @@ export default defineBackground(() => {
   });
 
   browser.action.onClicked.addListener((tab) => {
-    if (tab.id !== undefined) void browser.sidePanel.open({ tabId: tab.id });
+    if (tab.id !== undefined) show(tab.id);
   });
 
   browser.contextMenus.onClicked.addListener((info, tab) => {
     if (tab?.id === undefined) return;
-    open(info.menuItemId === "reply" ? "reply" : "ask", tab.id, info.selectionText ?? "");
+    open(info.menuItemId === "reply" ? "reply" : "passage", tab.id, info.selectionText ?? "");
   });
 
   browser.commands.onCommand.addListener((command, tab) => {
@@ -33,9 +33,13 @@ export default defineBackground(() => {
   });
 });
 
-/** The panel opens at once, within the gesture; where the browser sees none, as a tab. */
 function open(kind: Intent["kind"], tab: number, text: string): void {
-  const shown = browser.sidePanel.open({ tabId: tab });
+  show(tab);
   void setIntent({ kind, tab, text, at: Date.now() });
-  shown.catch(() => browser.tabs.create({ url: browser.runtime.getURL(`/panel.html?tab=${tab}`) }));
+}
+
+/** The panel opens at once, within the gesture; where the browser sees none, as a tab. */
+function show(tab: number): void {
+  const url = browser.runtime.getURL(`/panel.html?tab=${tab}`);
+  browser.sidePanel.open({ tabId: tab }).catch(() => browser.tabs.create({ url }));
 }

@@ -4,7 +4,7 @@
  * Runs in the extension's own world on a gesture in the panel. It listens to nothing, so a page can neither call it
  * nor see it, and it makes no key and no click: a draft that was put in is never sent.
  */
-import { siteOf, type Site } from "../src/sites";
+import { type Sign, siteOf, type Site } from "../src/sites";
 import { cleaned, visibleText } from "../src/visible";
 
 export interface Seen {
@@ -87,25 +87,36 @@ export default defineUnlistedScript(() => {
 function selected(): string {
   const marked = getSelection();
   if (!marked || marked.isCollapsed || marked.rangeCount === 0) return "";
-  const text = cleaned(marked.toString()).slice(0, 4000);
-  const holder = marked.getRangeAt(0).commonAncestorContainer;
+  if (plainBox(deepest(document.activeElement))) return cleaned(marked.toString()).slice(0, 4000);
+  const range = marked.getRangeAt(0);
+  const holder = range.commonAncestorContainer;
   const root = holder instanceof Element ? holder : holder.parentElement;
-  if (!root || plainBox(root)) return text;
-  const seen = visibleText(root, 20_000).replace(/\s+/g, " ");
-  return text
-    .split("\n")
-    .filter((line) => seen.includes(line.replace(/\s+/g, " ").trim()))
-    .join("\n");
+  return root ? visibleText(root, 4000, range) : "";
 }
 
 function messages(site: Site): Seen["thread"] {
   const found = [...document.querySelectorAll(site.message)].slice(-RECENT);
+  const own = site.mine.account ? sign(document, site.mine.account.own) : "";
+  const marksOthers = site.mine.theirs !== undefined && found.some((e) => e.querySelector(site.mine.theirs ?? ""));
   let author = "";
+  let writer = "";
+  /** By what the site marks, by its account, by the side. */
+  function mine(element: Element, name: string): boolean {
+    const { marked, theirs, account, sided } = site.mine;
+    if (marked) return element.matches(marked);
+    if (theirs && marksOthers) return !element.querySelector(theirs);
+    if (sided && element.matches(sided)) return onTheRight(element, site.text);
+    const signed = account ? sign(element, account.writer) : "";
+    if (signed || name) writer = signed;
+    return own !== "" && writer === own;
+  }
   return found.flatMap((element) => {
     const text = [...element.querySelectorAll(site.text)].filter((e, _, all) => !all.some((o) => o !== e && o.contains(e)));
     const said = text.map((e) => visibleText(e, 2000)).filter(Boolean).join("\n");
-    author = named(element, site) || author; // a site names the writer once for several messages in a row
-    return said ? [{ author, text: said, mine: element.matches(site.mine) }] : [];
+    const name = named(element, site);
+    author = name || author; // a site names the writer once for several messages in a row
+    const isMine = mine(element, name);
+    return said ? [{ author, text: said, mine: isMine }] : [];
   });
 }
 
@@ -114,6 +125,17 @@ function named(element: Element, site: Site): string {
   const stamped = found?.getAttribute("data-pre-plain-text"); // WhatsApp: "[10:12, 3/4/2026] Mara: "
   const name = stamped ? stamped.replace(/^\[[^\]]*\]\s*/, "").replace(/:\s*$/, "") : (found && visibleText(found, 80)) || "";
   return cleaned(name).split("\n")[0]?.slice(0, 60) ?? "";
+}
+
+function sign(root: ParentNode, { at, read, as }: Sign): string {
+  const found = root.querySelector(at);
+  const text = read ? found?.getAttribute(read) : found?.textContent?.trim();
+  return as.exec(text ?? "")?.[1]?.toLowerCase() ?? "";
+}
+
+function onTheRight(element: Element, text: string): boolean {
+  const [row, said] = [element.getBoundingClientRect(), element.querySelector(text)?.getBoundingClientRect()];
+  return said !== undefined && said.left - row.left > row.right - said.right;
 }
 
 function deepest(element: Element | null): Element | null {

@@ -53,10 +53,13 @@ export interface Twin {
 interface Chunk {
   choices?: {
     delta?: { content?: string };
+    finish_reason?: string | null;
     gemel?: { disclosure: string; citations: Source[] } | null;
   }[];
   error?: ErrorBody["error"];
 }
+
+const END = "[DONE]";
 
 /** Exchange the code that `gemel serve` shows for a token that may chat and nothing else. */
 export async function pair(server: string, code: string): Promise<string> {
@@ -98,12 +101,19 @@ export async function ask(
   try {
     const init = { method: "POST", headers: bearer(chosen), body: JSON.stringify(body), signal };
     const response = await send(chosen.server, "/v1/chat/completions", init);
+    let ended = false;
     for await (const chunk of chunks(response)) {
+      if (chunk === END) {
+        ended = true;
+        continue;
+      }
       if (chunk.error) throw new Trouble("failed", chunk.error.message, chunk.error.hint ?? "Try again.");
       const choice = chunk.choices?.[0];
+      ended ||= Boolean(choice?.finish_reason);
       if (choice?.delta?.content) grown((answer.text += choice.delta.content));
       if (choice?.gemel) Object.assign(answer, { sources: choice.gemel.citations, disclosure: choice.gemel.disclosure });
     }
+    if (!ended) throw broken();
   } catch (error) {
     if (!signal.aborted) throw error instanceof Trouble ? error : broken();
   }
@@ -140,14 +150,16 @@ async function send(server: string, path: string, init: RequestInit): Promise<Re
 }
 
 async function refused(response: Response): Promise<Trouble> {
-  const body = (await response.json().catch(() => ({}))) as Partial<ErrorBody>;
-  const message = body.error?.message ?? `The server answered ${response.status}.`;
-  const hint = body.error?.hint ?? "";
+  const body = (await response.json().catch(() => ({}))) as { error?: ErrorBody["error"] | string };
+  const error = typeof body.error === "string" ? { message: body.error, hint: "" } : body.error;
+  const message = error?.message ?? `The server answered ${response.status}.`;
+  const hint = error?.hint ?? "";
   if (response.status === 401)
     return new Trouble("unpaired", "This browser is not paired.", "Enter the code that “gemel serve” shows, in the options.");
   if (response.status === 403) return new Trouble("forbidden", message, hint || "Pair again in the options.");
   if (response.status === 429) return new Trouble("busy", "The twin is busy.", "Try again in a moment.");
-  if (response.status === 503) return new Trouble("loading", message, hint || "The model is loading: try again in a moment.");
+  if (response.status === 503 && (!error || /load/i.test(message)))
+    return new Trouble("loading", "The model is loading.", hint || "A large one takes a minute or two: then try again.");
   return new Trouble("failed", message, hint || "See what “gemel serve” prints.");
 }
 
@@ -160,7 +172,7 @@ function bearer(chosen: Settings): Record<string, string> {
 }
 
 /** Server-sent events as they arrive, whatever way the bytes are cut. */
-async function* chunks(response: Response): AsyncGenerator<Chunk> {
+async function* chunks(response: Response): AsyncGenerator<Chunk | typeof END> {
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let held = "";
@@ -172,8 +184,7 @@ async function* chunks(response: Response): AsyncGenerator<Chunk> {
     held = lines.pop() ?? "";
     for (const line of lines) {
       const data = /^data: ?(.*?)\r?$/.exec(line)?.[1];
-      if (!data || data === "[DONE]") continue;
-      yield JSON.parse(data) as Chunk;
+      if (data) yield data === END ? END : (JSON.parse(data) as Chunk);
     }
   }
 }

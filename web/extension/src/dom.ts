@@ -18,9 +18,9 @@ export function made<K extends keyof HTMLElementTagNameMap>(
 }
 
 /** Show what went wrong and what to do; nothing: take it away. */
-export function trouble(said?: { message: string; hint: string; kind?: string }, action?: HTMLElement): void {
+export function trouble(said?: { message: string; hint: string; kind?: string }, ...actions: HTMLElement[]): void {
   const place = by("trouble");
   place.hidden = !said;
   place.dataset.kind = said?.kind ?? "";
-  place.replaceChildren(...(said ? [made("b", {}, said.message), said.hint, ...(action ? [made("div", {}, action)] : [])] : []));
+  place.replaceChildren(...(said ? [made("b", {}, said.message), said.hint, ...(actions.length ? [made("div", { class: "row" }, ...actions)] : [])] : []));
 }

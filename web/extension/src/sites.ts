@@ -4,6 +4,24 @@
  * From the editors' public structure (Gmail's roles, Lexical, Draft.js, Quill, Slate). Tried on replica pages
  * only; a site that changes falls back to the plain reading of its visible text and to its focused text box.
  */
+export interface Mine {
+  /** A message that matches is the owner's. */
+  marked?: string;
+  /** Others' messages hold this; where any does, one without it is the owner's. */
+  theirs?: string;
+  /** Where the page says whose account it is, and where a message says whose it is. */
+  account?: { own: Sign; writer: Sign };
+  /** Among these, text right of the middle is the owner's. */
+  sided?: string;
+}
+
+/** The first group of `as` in an attribute (or, for "", the text) of the first element that matches `at`. */
+export interface Sign {
+  at: string;
+  read: string;
+  as: RegExp;
+}
+
 export interface Site {
   name: string;
   hosts: string[];
@@ -13,8 +31,8 @@ export interface Site {
   /** Inside a message: its text, and who wrote it. */
   text: string;
   author: string;
-  /** A message that matches is the owner's own. */
-  mine: string;
+  /** How the owner's own messages are told from others'; the first that the page allows decides. */
+  mine: Mine;
   /** paste: the editor keeps its own state and takes text by a paste event; type: as if typed. */
   takes: "paste" | "type";
 }
@@ -27,7 +45,12 @@ export const SITES: Site[] = [
     message: "div.adn",
     text: "div.a3s",
     author: "span.gD",
-    mine: "[data-mine]",
+    mine: {
+      account: {
+        own: { at: 'a[aria-label^="Google Account"]', read: "aria-label", as: /([^\s()<>]+@[^\s()<>]+)/ },
+        writer: { at: "span.gD", read: "email", as: /(.+)/ },
+      },
+    },
     takes: "type",
   },
   {
@@ -37,7 +60,7 @@ export const SITES: Site[] = [
     message: 'div[role="row"]',
     text: 'div[dir="auto"]',
     author: "h5, h4",
-    mine: '[aria-label^="You sent"], :has(> [aria-label^="You sent"])',
+    mine: { marked: '[aria-label^="You sent"], :has(> [aria-label^="You sent"])' },
     takes: "paste",
   },
   {
@@ -47,7 +70,7 @@ export const SITES: Site[] = [
     message: "div.message-in, div.message-out",
     text: ".selectable-text.copyable-text, .selectable-text",
     author: "[data-pre-plain-text]",
-    mine: ".message-out",
+    mine: { marked: ".message-out" },
     takes: "paste",
   },
   {
@@ -57,7 +80,13 @@ export const SITES: Site[] = [
     message: 'article[data-testid="tweet"], div[data-testid="messageEntry"]',
     text: 'div[data-testid="tweetText"]',
     author: 'div[data-testid="User-Name"]',
-    mine: "[data-mine]",
+    mine: {
+      account: {
+        own: { at: 'a[data-testid="AppTabBar_Profile_Link"]', read: "href", as: /^\/(\w+)/ },
+        writer: { at: 'div[data-testid="User-Name"] a[href^="/"]', read: "href", as: /^\/(\w+)/ },
+      },
+      sided: 'div[data-testid="messageEntry"]',
+    },
     takes: "paste",
   },
   {
@@ -67,7 +96,13 @@ export const SITES: Site[] = [
     message: "li.msg-s-message-list__event",
     text: "p.msg-s-event-listitem__body",
     author: "span.msg-s-message-group__name",
-    mine: "[data-mine]",
+    mine: {
+      theirs: ".msg-s-event-listitem--other",
+      account: {
+        own: { at: "img.global-nav__me-photo", read: "alt", as: /(.+)/ },
+        writer: { at: "span.msg-s-message-group__name", read: "", as: /(.+)/ },
+      },
+    },
     takes: "type",
   },
   {
@@ -77,7 +112,12 @@ export const SITES: Site[] = [
     message: 'div[data-qa="message_container"]',
     text: 'div[data-qa="message-text"], .p-rich_text_block',
     author: '[data-qa="message_sender_name"]',
-    mine: "[data-mine]",
+    mine: {
+      account: {
+        own: { at: '[data-qa="user-button"] img', read: "src", as: /-([UW][A-Z0-9]{6,})-/ },
+        writer: { at: "[data-message-sender]", read: "data-message-sender", as: /(.+)/ },
+      },
+    },
     takes: "paste",
   },
   {
@@ -87,7 +127,12 @@ export const SITES: Site[] = [
     message: 'li[id^="chat-messages-"]',
     text: 'div[id^="message-content-"]',
     author: '[id^="message-username-"]',
-    mine: "[data-mine]",
+    mine: {
+      account: {
+        own: { at: 'section[aria-label="User area"] img', read: "src", as: /\/avatars\/(\d+)\// },
+        writer: { at: 'img[src*="/avatars/"]', read: "src", as: /\/avatars\/(\d+)\// },
+      },
+    },
     takes: "paste",
   },
 ];

@@ -21,20 +21,29 @@ export function cleaned(text: string): string {
     .trim();
 }
 
-/** Visible text below `root`, one line a block. */
-export function visibleText(root: Element, most = 6000): string {
+/** Visible text below `root`, one line a block; of a marked range only, where one is given. */
+export function visibleText(root: Element, most = 6000, marked?: Range): string {
   const seen = new Map<Element, boolean>();
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   let text = "";
   let block: Element | null = null;
   for (let node = walker.nextNode(); node && text.length < most; node = walker.nextNode()) {
     const holder = node.parentElement;
-    if (!holder || !node.nodeValue?.trim() || !isSeen(holder, seen) || !hasPlace(node)) continue;
+    const said = partOf(node, marked);
+    if (!holder || !said.trim() || !isSeen(holder, seen) || !hasPlace(node)) continue;
     const own = holder.closest("p, li, div, article, section, td, h1, h2, h3, h4, h5, blockquote");
-    text += own === block ? node.nodeValue : `\n${node.nodeValue}`;
+    text += own === block ? said : `\n${said}`;
     block = own;
   }
   return cleaned(text).slice(0, most);
+}
+
+function partOf(node: Node, marked?: Range): string {
+  const whole = node.nodeValue ?? "";
+  if (!marked) return whole;
+  if (!marked.intersectsNode(node)) return "";
+  const end = node === marked.endContainer ? marked.endOffset : whole.length;
+  return whole.slice(node === marked.startContainer ? marked.startOffset : 0, end);
 }
 
 function isSeen(element: Element, seen: Map<Element, boolean>): boolean {

@@ -11,7 +11,7 @@ const VARIANTS = 3;
 interface Panel {
   connect(): Promise<Twin>;
   look(): Promise<Seen>;
-  fail(error: unknown): void;
+  fail(error: unknown, again: () => Promise<void>): void;
 }
 
 /** A draft that was put into the page, and what it answers. */
@@ -59,15 +59,18 @@ export class Drafting {
       const messages = replyTo(seen, wish);
       const seed = Math.floor(Math.random() * 2 ** 31);
       const rows = Array.from({ length: VARIANTS }, (_, i) => this.row(i, who, seen));
-      const asks = rows.map(async (row, i) => {
+      const one = async (row: (typeof rows)[number], i: number) => {
         const answer = await ask(chosen, who, { messages, seed: seed + i, max: 120 }, row.grow, run.signal);
         row.done(answer.text);
-      });
-      await Promise.all(asks);
+      };
+      const ends = await Promise.allSettled(rows.map(one));
+      if (ends.every((end) => end.status === "rejected")) throw ends[0]?.reason;
+      // a server with fewer places than drafts is asked for the others one by one
+      for (const [i, row] of rows.entries()) if (ends[i]?.status === "rejected") await one(row, i);
     } catch (error) {
       if (!run.signal.aborted) {
         run.abort();
-        this.panel.fail(error);
+        this.panel.fail(error, () => this.draft());
       }
     }
   }
@@ -120,7 +123,7 @@ export class Drafting {
       by("learn").hidden = true;
       this.tell(final.trim() === this.put.draft.trim() ? "Kept as sounding like you." : "Your version was kept; the twin learns from it.");
     } catch (error) {
-      this.panel.fail(error);
+      this.panel.fail(error, () => this.keep(final));
     }
   }
 

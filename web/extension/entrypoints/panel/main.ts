@@ -4,18 +4,21 @@
  * Streams run here and not in the worker, so that the worker's sleep cuts none short.
  */
 import type { Seen } from "../page";
-import { ask, type Answer, Trouble, twin, type Twin } from "../../src/client";
+import { ask, type Answer, type Source, Trouble, twin, type Twin } from "../../src/client";
 import { dataOf } from "../../src/drafts";
 import { by, made, trouble } from "../../src/dom";
 import { allow, beside, Closed, look } from "../../src/page";
 import { type Line, keepTalk, settings, takeIntent, type Talk, talks } from "../../src/settings";
+import { cleaned } from "../../src/visible";
 import { Drafting } from "./drafting";
 
 const question = by<HTMLTextAreaElement>("question");
 const log = by("log");
+const PAIRING = ["unpaired", "off", "forbidden"]; // what the options may mend
 const WAIT = 1500; // ms without an answer from the server after which its model is said to load
 
 let running: AbortController | null = null;
+let answering: Promise<void> = Promise.resolve();
 let talk = fresh();
 const drafting = new Drafting({ connect, look: pageNow, fail });
 
@@ -48,17 +51,26 @@ async function pageNow(): Promise<Seen> {
   return seen;
 }
 
-function fail(error: unknown): void {
+/** Say what went wrong and what to do; `again` does what failed once more. */
+function fail(error: unknown, again: () => Promise<void>): void {
   if (error instanceof Closed) {
-    const button = made("button", { type: "button" }, "Allow on this site");
-    button.addEventListener("click", () => void allowSite());
-    trouble({ kind: "closed", message: "This page may not be read.", hint: "Allow the site, or press Alt+Shift+T on it. " }, button);
+    const hint = "Allow the site, or click gemel’s button while you look at it.";
+    trouble({ kind: "closed", message: "This page may not be read.", hint }, button("Allow on this site", allowSite));
     return;
   }
   if (!(error instanceof Trouble)) throw error;
-  const button = made("button", { type: "button" }, "Options");
-  button.addEventListener("click", () => void browser.runtime.openOptionsPage());
-  trouble(error, ["unpaired", "off", "forbidden"].includes(error.kind) ? button : undefined);
+  const options = button("Options", () => browser.runtime.openOptionsPage());
+  const retry = button("Try again", () => {
+    trouble();
+    return again();
+  });
+  trouble(error, ...(PAIRING.includes(error.kind) ? [options] : []), ...(error.kind === "unpaired" ? [] : [retry]));
+}
+
+function button(label: string, act: () => Promise<void>): HTMLElement {
+  const element = made("button", { type: "button" }, label);
+  element.addEventListener("click", () => void act());
+  return element;
 }
 
 async function allowSite(): Promise<void> {
@@ -66,60 +78,71 @@ async function allowSite(): Promise<void> {
   if (tab !== undefined && (await allow(tab))) trouble();
 }
 
-async function send(text: string): Promise<void> {
-  if (running || !text.trim()) return;
+function send(line: Line): void {
+  if (running || !line.text.trim()) return;
+  add(line);
+  answering = answer();
+}
+
+/** Answer the talk as it stands. */
+async function answer(): Promise<void> {
+  const on = talk;
   running = new AbortController();
   busy(true);
-  const earlier = talk.lines.slice(-12);
-  add({ role: "user", text });
   const bubble = show({ role: "assistant", text: "" });
   try {
     const who = await connect();
     const seen = by<HTMLInputElement>("with").checked ? await pageNow().catch(() => null) : null;
-    const turns = [...earlier, { role: "user" as const, text }].map((l) => ({ role: l.role, content: l.text }));
+    const turns = talk.lines.filter((l) => l.text).slice(-13).map((l) => ({ role: l.role, content: l.text }));
     const messages = [...(seen ? [dataOf(seen)] : []), ...turns];
-    const answer = await ask(await settings(), who, { messages }, (t) => (bubble.textContent = t), running.signal);
-    finish(bubble, answer, running.signal.aborted);
+    const whole = await ask(await settings(), who, { messages }, (t) => (bubble.textContent = t), running.signal);
+    finish(on, bubble, whole, running.signal.aborted);
   } catch (error) {
     bubble.remove();
-    fail(error);
+    fail(error, answer);
   } finally {
     running = null;
     busy(false);
   }
 }
 
-function finish(bubble: HTMLElement, answer: Answer, stopped: boolean): void {
+function finish(on: Talk, bubble: HTMLElement, answer: Answer, stopped: boolean): void {
   if (!answer.text && stopped) {
     bubble.remove();
     return;
   }
   bubble.textContent = answer.text;
   bubble.dataset.done = stopped ? "stopped" : "done";
-  talk.lines.push({ role: "assistant", text: answer.text });
-  void keep();
-  if (!answer.sources.length) return;
-  const rows = answer.sources.map((s) => made("li", {}, s.quote + (s.title ? ` (${s.title})` : "")));
+  on.lines.push({ role: "assistant", text: answer.text, ...(answer.sources.length ? { sources: answer.sources } : {}) });
+  void keep(on);
+  cite(bubble, answer.sources);
+}
+
+function cite(bubble: HTMLElement, sources: Source[]): void {
+  if (!sources.length) return;
+  const rows = sources.map((s) => made("li", {}, s.quote + (s.title ? ` (${s.title})` : "")));
   bubble.after(made("details", {}, made("summary", {}, `Sources (${rows.length})`), made("ul", {}, ...rows)));
 }
 
 function add(line: Line): void {
   talk.lines.push(line);
-  talk.title ||= line.text.slice(0, 60);
+  talk.title ||= line.page ? "What would I say to this?" : line.text.slice(0, 60);
   show(line);
-  void keep();
+  void keep(talk);
 }
 
 function show(line: Line): HTMLElement {
-  const bubble = made("div", { class: `said ${line.role}` }, line.text);
+  const kept = line.page && !line.text ? "(a passage of a page, which is not kept)" : line.text;
+  const bubble = made("div", { class: `said ${line.role}${line.page ? " page" : ""}` }, kept);
   log.append(bubble);
+  cite(bubble, line.sources ?? []);
   bubble.scrollIntoView({ block: "end" });
   return bubble;
 }
 
-async function keep(): Promise<void> {
-  talk.changed = Date.now();
-  await keepTalk(talk);
+async function keep(on: Talk): Promise<void> {
+  on.changed = Date.now();
+  await keepTalk(on);
 }
 
 function busy(is: boolean): void {
@@ -139,30 +162,44 @@ async function history(): Promise<void> {
   const opened = place.hidden;
   place.hidden = !opened;
   by("history").setAttribute("aria-expanded", String(opened));
-  const rows = (await talks()).map((held) => {
-    const row = made("button", { type: "button" }, held.title || "…");
-    row.addEventListener("click", () => {
+  const rows = (await talks()).map((held) =>
+    button(held.title || "…", async () => {
       begin(held);
       place.hidden = true;
-    });
-    return row;
-  });
+    }),
+  );
   place.replaceChildren(...(rows.length ? rows : [made("p", {}, "Nothing yet.")]));
 }
 
 /** What a gesture outside the panel asked for. */
 async function intent(): Promise<void> {
-  const wanted = await takeIntent();
+  const wanted = await takeIntent(await beside());
   if (!wanted) return;
-  if (wanted.kind === "reply") await drafting.begin();
-  else if (wanted.text) await send(wanted.text);
+  if (wanted.kind === "reply") return drafting.begin();
+  running?.abort();
+  await answering;
+  if (wanted.kind === "ask") send({ role: "user", text: wanted.text });
+  else await passage(wanted.text);
+}
+
+/** Ask about what can be seen of a marked passage. What was copied unseen is shown first, and asked by its owner only. */
+async function passage(copied: string): Promise<void> {
+  const seen = await pageNow().catch(() => null);
+  if (seen?.selection) {
+    send({ role: "user", text: seen.selection, page: true });
+    return;
+  }
+  question.value = cleaned(copied).slice(0, 4000);
+  question.focus();
+  const hint = "Read below what the browser copied. “Ask” sends it.";
+  trouble({ kind: "closed", message: "What you marked could not be seen on the page.", hint });
 }
 
 by("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = question.value;
   question.value = "";
-  void send(text);
+  send({ role: "user", text });
 });
 question.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -177,5 +214,12 @@ by("reply").addEventListener("click", () => void drafting.begin());
 browser.storage.session.onChanged.addListener((changes) => {
   if (changes.intent?.newValue) void intent();
 });
+browser.storage.local.onChanged.addListener((changes) => {
+  if (changes.settings) void begun(); // paired, or another server
+});
 
-void connect().catch(fail).then(intent);
+async function begun(): Promise<void> {
+  await connect().catch((error: unknown) => fail(error, begun));
+  await intent();
+}
+void begun();
