@@ -1,8 +1,8 @@
 """What the twin says too often: phrases, repeated answers, lengths and emoji that are not the person's.
 
-A phrase is a tic when it stands in at least three answers and the log-odds of its standing in one (one half added
-to every count) are 3.5 standard errors above the person's. The phrases are the twin's words and go to the owner's
-screen only; what is kept or exported is how many there are.
+A phrase is a tic when it stands in at least three answers and, were twin and person alike, so many of the messages
+with it would be the twin's with probability 10⁻⁴ at most (Fisher's exact test; phrases are looked at by the hundred).
+The phrases are the twin's words and go to the owner's screen only; what is kept or exported is how many there are.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from scipy.stats import hypergeom
+
 from gemel.text import emoji, fold, ngrams, words
 
 __all__ = ["LEAST", "Phrase", "Tics", "tics"]
@@ -20,13 +22,12 @@ LEAST = 20
 """Answers from which tics are told."""
 TIMES = 3
 """Answers that a phrase must stand in."""
-Z = 3.5
-"""Standard errors of the log-odds; phrases are looked at by the hundred."""
+CHANCE = 1e-4
+"""Largest p-value of a tic."""
 LONGEST = 5
 """Words of a phrase at most."""
 MOST = 12
 """Phrases that are told."""
-_PRIOR = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Phrase:
     """Share of the twin's answers."""
     own: float
     """Share of the person's messages."""
-    z: float
+    p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +85,12 @@ def _phrases(said: Sequence[str], own: Sequence[str]) -> tuple[Phrase, ...]:
     twin, person = _counts(said), _counts(own)
     found = []
     for phrase, n in twin.items():
-        if n < TIMES:
-            continue
-        m = person[phrase]
-        if n / len(said) <= m / len(own):
-            continue
-        odds = _log_odds(n, len(said)) - _log_odds(m, len(own))
-        z = odds / math.sqrt(1 / (n + _PRIOR) + 1 / (m + _PRIOR))
-        if z >= Z:
-            found.append(Phrase(text=" ".join(phrase), answers=n, rate=n / len(said), own=m / len(own), z=round(z, 2)))
-    found.sort(key=lambda p: (-p.z, -len(p.text), p.text))
+        if n >= TIMES:
+            m = person[phrase]
+            p = float(hypergeom.sf(n - 1, len(said) + len(own), n + m, len(said)))
+            if p <= CHANCE:
+                found.append(Phrase(text=" ".join(phrase), answers=n, rate=n / len(said), own=m / len(own), p=p))
+    found.sort(key=lambda f: (f.p, -len(f.text), f.text))
     kept: list[Phrase] = []
     for one in found:
         if not any(_inside(one.text, k.text) or _inside(k.text, one.text) for k in kept):
@@ -109,10 +106,6 @@ def _counts(texts: Iterable[str]) -> Counter[tuple[str, ...]]:
         phrases = {tuple(g) for n in range(1, LONGEST + 1) for g in ngrams(found, n)}
         counts.update(p for p in phrases if len(p) > 1 or len(p[0]) > 1)
     return counts
-
-
-def _log_odds(n: int, of: int) -> float:
-    return math.log((n + _PRIOR) / (of - n + _PRIOR))
 
 
 def _inside(a: str, b: str) -> bool:
