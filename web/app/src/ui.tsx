@@ -53,7 +53,10 @@ export function lasting(seconds: number): string {
   return new Intl.NumberFormat(t.code, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(Math.max(1, seconds / each));
 }
 
-export const size = (bytes: number): string =>
-  new Intl.NumberFormat(t.code, { notation: "compact", style: "unit", unit: "byte", unitDisplay: "narrow" }).format(
-    bytes,
-  );
+const SIZES = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+
+/** Bytes in the unit that suits them. */
+export function size(bytes: number): string {
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return new Intl.NumberFormat(t.code, { style: "unit", unit: SIZES[power], unitDisplay: "short", maximumSignificantDigits: 3 }).format(bytes / 1000 ** power);
+}

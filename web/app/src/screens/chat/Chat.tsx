@@ -2,12 +2,13 @@
 import { AssistantRuntimeProvider, useAui, useLocalRuntime } from "@assistant-ui/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 
-import type { Props, Twin } from "../../App";
+import type { Props } from "../../App";
 import { client, got, type Schema } from "../../api";
 import { Trouble } from "../../ui";
 import { type Asked, useAsked } from "../../use";
 import { t } from "../../words";
 import { TalkContext } from "./Judge";
+import { first, Pickers } from "./Pickers";
 import { model, type Settings, Talk } from "./runtime";
 import { Thread } from "./Thread";
 
@@ -31,7 +32,7 @@ export default function Chat({ twin }: Props) {
       <Talks talks={talks} open={open.id} choose={choose} shown={listed} hide={() => setListed(false)} />
       <section className="flex min-w-0 flex-1 flex-col">
         <div className="flex flex-wrap items-baseline gap-x-4 gap-y-1 border-b border-line px-5 py-3">
-          <p className="font-serif text-lg" data-testid="disclosure">{twin.disclosure}</p>
+          <h1 className="text-lg!" data-testid="disclosure">{twin.disclosure}</h1>
           <div className="ml-auto flex gap-4 text-sm">
             <button type="button" className="link lg:hidden" aria-expanded={listed} onClick={() => setListed(true)}>{t.talks}</button>
             <Pickers twin={twin} settings={settings} set={setSettings} />
@@ -42,11 +43,6 @@ export default function Chat({ twin }: Props) {
       <Help />
     </div>
   );
-}
-
-function first(twin: Twin | null): Settings {
-  const ways = Object.entries(twin?.ways ?? {});
-  return { model: (ways.find(([, way]) => way === twin?.answer) ?? ways[0])?.[0] ?? "", recipient: "", temperature: 1, year: null };
 }
 
 function Room({ id, settings, changed }: { id: string | null; settings: { current: Settings }; changed: () => void }) {
@@ -140,42 +136,6 @@ function Talks({ talks, open, choose, shown, hide }: {
         ))}
       </ul>
     </aside>
-  );
-}
-
-function Pickers({ twin, settings, set }: { twin: Twin; settings: Settings; set: (next: Settings) => void }) {
-  const named = (way: string) => ({ voice: t.way_voice, assisted: t.way_assisted })[way] ?? way;
-  return (
-    <details className="relative">
-      <summary className="link list-none">{t.settings}</summary>
-      <div className="absolute right-0 z-10 mt-2 w-72 space-y-3 rounded-xl border border-line bg-sheet p-4 shadow-lg">
-        <label className="block">
-          <span className="text-quiet">{t.answersBy}</span>
-          <select className="field mt-1" value={settings.model} onChange={(e) => set({ ...settings, model: e.target.value })}>
-            {Object.entries(twin.ways).map(([id, way]) => <option key={id} value={id}>{named(way)}</option>)}
-          </select>
-        </label>
-        <label className="block">
-          <span className="text-quiet">{t.toWhom}</span>
-          <select className="field mt-1" value={settings.recipient} onChange={(e) => set({ ...settings, recipient: e.target.value })}>
-            <option value="">{t.anyone}</option>
-            {twin.partners.map((name) => <option key={name}>{name}</option>)}
-          </select>
-        </label>
-        {twin.traits.includes("year") && (
-          <label className="block">
-            <span className="text-quiet">{t.year}</span>
-            <input className="field mt-1" type="number" value={settings.year ?? ""}
-              onChange={(e) => set({ ...settings, year: e.target.value ? e.target.valueAsNumber : null })} />
-          </label>
-        )}
-        <label className="block">
-          <span className="flex justify-between text-quiet">{t.temperature}<output>{settings.temperature.toFixed(1)}</output></span>
-          <input className="mt-1 w-full accent-act" type="range" min={0} max={1.5} step={0.1} value={settings.temperature}
-            onChange={(e) => set({ ...settings, temperature: e.target.valueAsNumber })} />
-        </label>
-      </div>
-    </details>
   );
 }
 

@@ -20,7 +20,7 @@ export function Thread() {
         <div className="mx-auto w-full max-w-2xl px-5 py-6">
           <ThreadPrimitive.Empty>
             <div className="py-[12dvh]">
-              <h1>{t.emptyTitle}</h1>
+              <h2 className="text-3xl">{t.emptyTitle}</h2>
               <p className="mt-2 max-w-prose text-quiet">{t.emptyLead}</p>
             </div>
           </ThreadPrimitive.Empty>
@@ -67,6 +67,15 @@ function Branches() {
   );
 }
 
+function Copy() {
+  return (
+    <ActionBarPrimitive.Copy className="link group/copy">
+      <span className="group-data-copied/copy:hidden">{t.copy}</span>
+      <span className="hidden group-data-copied/copy:inline" role="status">{t.copied}</span>
+    </ActionBarPrimitive.Copy>
+  );
+}
+
 function Mine() {
   const text = useText();
   return (
@@ -75,7 +84,7 @@ function Mine() {
       <ActionBarPrimitive.Root className="flex items-center gap-3 text-sm text-quiet">
         <Branches />
         <ActionBarPrimitive.Edit className="link">{t.edit}</ActionBarPrimitive.Edit>
-        <ActionBarPrimitive.Copy className="link">{t.copy}</ActionBarPrimitive.Copy>
+        <Copy />
       </ActionBarPrimitive.Root>
     </MessagePrimitive.Root>
   );
@@ -98,7 +107,7 @@ function Theirs() {
           <ActionBarPrimitive.Root className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-quiet">
             <Branches />
             <ActionBarPrimitive.Reload className="link">{t.again}</ActionBarPrimitive.Reload>
-            <ActionBarPrimitive.Copy className="link">{t.copy}</ActionBarPrimitive.Copy>
+            <Copy />
             {beside.quoted && <span>{t.quoted}</span>}
           </ActionBarPrimitive.Root>
           {text && <Judge key={id} id={id} text={text} beside={beside} />}

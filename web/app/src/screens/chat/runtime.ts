@@ -12,7 +12,8 @@ export type Source = Schema["Source"];
 export interface Settings {
   model: string;
   recipient: string;
-  temperature: number;
+  /** Null: as warm as the person. */
+  temperature: number | null;
   year: number | null;
 }
 /** What the page keeps beside a turn. */
@@ -43,8 +44,8 @@ export function model(settings: () => Settings): ChatModelAdapter {
           content: textOf(m),
           ...(m.role === "user" && now.recipient ? { name: now.recipient } : {}),
         })),
-        temperature: now.temperature,
         stream: true,
+        ...(now.temperature === null ? {} : { temperature: now.temperature }),
         ...(now.year === null ? {} : { traits: { year: now.year } }),
       };
       const answer = await raw("/v1/chat/completions", {

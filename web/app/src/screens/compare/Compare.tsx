@@ -1,68 +1,105 @@
-// Blind choice between two ways to answer. Which is which is shown only after the vote.
-import { useState } from "react";
+// Blind choice between two ways for the twin to be. Which is which only the server knows until the vote.
+import { type FormEvent, useState } from "react";
 
-import { answer } from "../../answer";
 import type { Props } from "../../App";
-import { client, got } from "../../api";
+import { client, got, type Schema } from "../../api";
 import { Page, Trouble, Waiting } from "../../ui";
-import { useDoing } from "../../use";
+import { useAsked, useDoing } from "../../use";
 import { t } from "../../words";
+import { Arms } from "./Arms";
+import { Evidence } from "./Evidence";
 
-interface Pair {
-  question: string;
-  models: [string, string];
-  said: [string, string];
-  voted: boolean;
+type Choice = Schema["gemel__serve__compare__VoteRequest"]["choice"];
+type Named = (id: string) => string;
+interface Shown {
+  pair: Schema["Pair"];
+  revealed: Schema["Revealed"] | null;
 }
 
 export default function Compare({ twin }: Props) {
-  const [pair, setPair] = useState<Pair | null>(null);
+  const known = useAsked(() => got(client.GET("/api/compare")));
+  const [shown, setShown] = useState<Shown | null>(null);
   const doing = useDoing();
-  const ways = Object.keys(twin?.ways ?? {});
-  const [one, two] = ways;
+  const arms = known.value?.arms ?? [];
+  const named: Named = (id) => arms.find((a) => a.id === id)?.title || id;
 
-  function ask(question: string) {
-    if (!one || !two) return;
-    doing.run(async () => {
-      const models: [string, string] = crypto.getRandomValues(new Uint8Array(1))[0]! % 2 ? [one, two] : [two, one];
-      const said = await Promise.all(models.map((m) => answer(m, question)));
-      setPair({ question, models, said: [said[0] ?? "", said[1] ?? ""], voted: false });
-    });
+  function ask(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const said = new FormData(event.currentTarget);
+    const which = String(said.get("arms") ?? "");
+    const body = {
+      messages: [{ role: "user" as const, text: String(said.get("question")), name: "" }],
+      arms: which ? which.split("\n") : [],
+    };
+    doing.run(async () => setShown({ pair: await got(client.POST("/api/compare/pair", { body })), revealed: null }));
   }
-  function vote(choice: "a" | "b" | "tie") {
-    if (!pair) return;
-    doing.run(async () => {
-      const [a, b] = pair.models;
-      await got(client.POST("/api/votes", { body: { question: pair.question.slice(0, 100), a, b, choice } }));
-      setPair({ ...pair, voted: true });
-    });
-  }
+  const vote = (pair: Schema["Pair"], choice: Choice) => doing.run(async () => {
+    const revealed = await got(client.POST("/api/compare/vote", { body: { nonce: pair.nonce, choice } }));
+    setShown({ pair, revealed });
+    known.again();
+  });
   return (
-    <Page title={t.compareTitle} lead={t.compareLead}>
-      {!two ? <p>{t.twoWays}</p> : (
-        <form className="flex gap-2" onSubmit={(e) => {
-          e.preventDefault();
-          ask(String(new FormData(e.currentTarget).get("question")));
-        }}>
-          <input name="question" className="field" aria-label={t.question} defaultValue={t.sampleQuestion} required maxLength={2000} />
-          <button className="button shrink-0" disabled={doing.busy}>{pair ? t.nextPair : t.ask}</button>
-        </form>
+    <Page title={t.compareTitle} lead={t.compareLead} wide>
+      {!known.value && !known.error && <Waiting />}
+      <Trouble error={known.error} />
+      {known.value && arms.length < 2 && <p className="max-w-prose">{t.twoWays}</p>}
+      {arms.length >= 2 && (
+        <section className="space-y-5">
+          <p className="text-sm text-quiet">{twin?.disclosure}</p>
+          <form className="flex flex-wrap items-end gap-3" onSubmit={ask}>
+            <label className="min-w-60 flex-[3]">
+              <span className="text-sm text-quiet">{t.question}</span>
+              <input name="question" className="field mt-1" defaultValue={t.sampleQuestion} required maxLength={2000} />
+            </label>
+            <label className="min-w-48 flex-1">
+              <span className="text-sm text-quiet">{t.between}</span>
+              <select name="arms" className="field mt-1">
+                <option value="">{t.neediest}</option>
+                {known.value?.pairs.map((p) => <option key={`${p.a} ${p.b}`} value={`${p.a}\n${p.b}`}>{named(p.a)} – {named(p.b)}</option>)}
+              </select>
+            </label>
+            <button className="button-main" disabled={doing.busy}>{shown ? t.nextPair : t.ask}</button>
+          </form>
+          {doing.busy && <Waiting />}
+          <Trouble error={doing.error} />
+          {shown && <Two shown={shown} named={named} vote={vote} busy={doing.busy} />}
+        </section>
       )}
-      <Trouble error={doing.error} />
-      {doing.busy && <Waiting />}
-      {pair && (
-        <div className="grid gap-4 md:grid-cols-2">
-          {pair.said.map((said, i) => (
-            <section key={i} className="sheet flex flex-col gap-4">
-              <h2 className="text-base text-quiet">{i ? t.second : t.first}{pair.voted && ` ${t.was(pair.models[i] ?? "")}`}</h2>
-              <p className="flex-1 whitespace-pre-wrap font-serif text-lg">{said}</p>
-              {!pair.voted && <button type="button" className="button-main self-start" disabled={doing.busy}
-                onClick={() => vote(i ? "b" : "a")}>{t.like}</button>}
-            </section>
-          ))}
-          {!pair.voted && <button type="button" className="button justify-self-start" disabled={doing.busy} onClick={() => vote("tie")}>{t.tie}</button>}
-        </div>
-      )}
+      {!!known.value?.pairs.length && <Evidence pairs={known.value.pairs} former={known.value.former} named={named} />}
+      {known.value && <Arms arms={arms} changed={known.again} />}
     </Page>
+  );
+}
+
+function Two({ shown: { pair, revealed }, named, vote, busy }: {
+  shown: Shown;
+  named: Named;
+  vote: (pair: Schema["Pair"], choice: Choice) => void;
+  busy: boolean;
+}) {
+  const answers = [["first", pair.first, t.first], ["second", pair.second, t.second]] as const;
+  return (
+    <div className="space-y-4">
+      <div className="grid gap-4 md:grid-cols-2">
+        {answers.map(([which, parts, title]) => (
+          <article key={which} className="sheet flex flex-col gap-4">
+            <h2 className="text-base text-quiet">{title}{revealed && <b className="text-ink"> {t.was(named(revealed[which]))}</b>}</h2>
+            <div className="flex-1 space-y-2 font-serif text-lg">
+              {parts.map((part, i) => <p key={i} className="whitespace-pre-wrap break-words">{part}</p>)}
+              {parts.length === 0 && <p className="text-quiet">{t.saidNothing}</p>}
+            </div>
+            {!revealed && <button type="button" className="button-main self-start" disabled={busy || pair.same} aria-label={`${t.like}: ${title}`}
+              onClick={() => vote(pair, which)}>{t.like}</button>}
+          </article>
+        ))}
+      </div>
+      {!revealed && (
+        <p className="flex flex-wrap items-center gap-4">
+          <button type="button" className="button" disabled={busy} onClick={() => vote(pair, "tie")}>{t.tie}</button>
+          {pair.same && <span className="text-quiet">{t.sameText}</span>}
+        </p>
+      )}
+      {revealed && <p role="status" className="text-good">{t.voted}</p>}
+    </div>
   );
 }

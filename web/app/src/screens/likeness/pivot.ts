@@ -14,7 +14,7 @@ export interface Refused {
 }
 
 const ORDER = ["voice", "assisted", "prompted", "base", "impostor", "self"];
-const place = (system: string) => (ORDER.indexOf(system) + ORDER.length + 1) % (ORDER.length + 1);
+const place = (system: string) => (ORDER.includes(system) ? ORDER.indexOf(system) : ORDER.length);
 
 /** Systems in their order, the rows that have a value, and the measures that have none with the reason. */
 export function pivot(scores: readonly Score[]): { systems: string[]; rows: Row[]; refused: Refused[] } {

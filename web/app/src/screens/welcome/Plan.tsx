@@ -28,7 +28,7 @@ export function Plan({ start, busy, again = false }: { start: (chosen: Chosen) =
       e.preventDefault();
       start({ base, minutes: bounded ? minutes : undefined });
     }}>
-      <p className="max-w-prose text-quiet">{t.planFacts(count(messages), count(tokens), epochs, `${device}, ${threads} ${t.threads}`, size(memory))}</p>
+      <p className="max-w-prose text-quiet">{t.planFacts(count(messages), count(tokens), epochs, `${device}, ${t.threads(threads)}`, size(memory))}</p>
       <fieldset>
         <legend className="font-semibold">{t.base}</legend>
         <div className="mt-2 divide-y divide-line rounded-xl border border-line bg-sheet">
@@ -55,7 +55,7 @@ export function Plan({ start, busy, again = false }: { start: (chosen: Chosen) =
         </div>
       </details>
       <div className="flex flex-wrap items-end gap-x-5 gap-y-3">
-        <label className="flex items-center gap-2">
+        <label className="flex items-center gap-2 py-2">
           <input type="checkbox" className="accent-act" checked={bounded} onChange={(e) => setBounded(e.target.checked)} /> {t.stopAfter}
         </label>
         <label>
