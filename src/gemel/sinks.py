@@ -96,7 +96,7 @@ class TensorBoard:
 
 
 class Wandb:
-    """Weights & Biases, offline unless WANDB_MODE says otherwise; the finished adapter becomes an artifact."""
+    """Weights & Biases, offline unless WANDB_MODE says otherwise; checkpoints and finished weights become artifacts."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         try:
@@ -124,14 +124,20 @@ class Wandb:
             self._run.summary.update(values)
         elif values:
             self._run.log({**values, "step": event.fields["step"]})
+        if event.name == "train.checkpoint":
+            self._keep(f"{self._folder.name}-checkpoint", self._folder / "checkpoints" / f"{event.fields['step']:08d}")
 
     def close(self) -> None:
-        adapter = self._folder / "adapter"
-        if self._trained and adapter.exists():
-            artifact = self._wandb.Artifact(self._folder.name, type="model")
-            artifact.add_dir(str(adapter))
-            self._run.log_artifact(artifact)
+        if self._trained:
+            for place in ("adapter", "model"):
+                self._keep(self._folder.name, self._folder / place)
         self._run.finish()
+
+    def _keep(self, name: str, place: Path) -> None:
+        if place.exists():
+            artifact = self._wandb.Artifact(name, type="model")
+            artifact.add_dir(str(place))
+            self._run.log_artifact(artifact)
 
 
 class MLflow:

@@ -121,6 +121,32 @@ def test_traits_in_the_configuration_are_trained_with_the_voice(workspace: Works
     assert train_voice(workspace, config(workspace)).extra["run"] != run.name
 
 
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_wandb_offline_gets_curves_checkpoints_and_weights(
+    workspace: Workspace, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    manifest = train_voice(workspace, config(workspace, sinks=["wandb"], method=method))
+    name = str(manifest.extra["run"])
+    (log,) = workspace.run(name).glob("wandb/offline-run-*/*.wandb")
+    written = log.read_bytes()
+    assert b"valid/bits_per_byte" in written
+    assert f"{name}-checkpoint".encode() in written
+    weights = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
+    assert weights.encode() in written
+
+
+def test_mlflow_gets_curves_and_settings_of_a_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    manifest = train_voice(workspace, config(workspace, sinks=["mlflow"]))
+    (run,) = mlflow.search_runs(experiment_names=["gemel"], output_format="list")
+    assert run.info.run_name == manifest.extra["run"]
+    assert run.data.metrics["valid/bits_per_byte"] == pytest.approx(manifest.extra["curve"][-1][2], abs=1e-5)
+    assert run.data.params["train.rank"] == "4"
+
+
 def test_no_data_set_is_told(tmp_path: Path) -> None:
     with pytest.raises(MissingStage, match="data set"):
         train_voice(Workspace(tmp_path / "empty"), Config())
