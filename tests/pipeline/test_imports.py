@@ -23,6 +23,7 @@ from sources.chats import Line, messenger, messenger_new, telegram, whatsapp
 
 from gemel.config import parse
 from gemel.errors import DamagedExport, DataError, GemelError, PersonUnknown, UnknownFormat, UnsafeArchive
+from gemel.pipeline.forget import forget
 from gemel.pipeline.import_report import ImportReport
 from gemel.pipeline.imports import import_paths
 from gemel.records import Message, read_records
@@ -116,6 +117,15 @@ def test_a_later_export_adds_what_is_new(tmp_path: Path) -> None:
     assert (report.sources[0].read, report.sources[0].kept, report.sources[0].duplicates) == (20, 10, 10)
     run(tmp_path, earlier)
     assert texts(tmp_path, "whatsapp") == [x.text for x in lines]
+
+
+def test_what_was_forgotten_does_not_come_back_with_a_newer_export(tmp_path: Path) -> None:
+    chats = [whatsapp(talk(n), "android dot") for n in (4, 8)]
+    run(tmp_path, write(tmp_path / "a" / "WhatsApp Chat with Bo.txt", chats[0]), me="Ana")
+    forget(Workspace(tmp_path / "twin"), "person", "Bo")
+    report = run(tmp_path, write(tmp_path / "b" / "WhatsApp Chat with Bo.txt", chats[1]), me="Ana")
+    assert report.sources[0].left_out == {"forgotten": 4}
+    assert texts(tmp_path, "whatsapp") == [f"message {k} to Bo" for k in (0, 2, 4, 6)]
 
 
 def test_two_zips_of_one_download_share_their_threads(tmp_path: Path) -> None:

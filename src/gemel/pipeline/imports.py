@@ -24,6 +24,7 @@ from gemel.errors import DataError, PersonUnknown, UnknownFormat
 from gemel.people import People
 from gemel.pipeline.import_report import Contents, ImportReport, SourceReport, contents
 from gemel.pipeline.merging import Merged, merge
+from gemel.privacy.gone import Gone, gone_from
 from gemel.records import Message, ParseError, Record, write_records
 from gemel.sources import SOURCES, Entry, Item, LeftOut, Owner, Source, opened
 from gemel.sources._entries import MEDIA
@@ -151,7 +152,8 @@ def _stage(workspace: Workspace, name: str, entries: Sequence[Entry], scratch: P
         return staged
     staged.folder.mkdir()
     part = staged.folder / "new.parquet"
-    _read(source, [e for e in entries if digests[e.name] not in known], part, staged, config.imports)
+    new = [e for e in entries if digests[e.name] not in known]
+    _read(source, new, part, staged, config.imports, gone_from(workspace))
     parts = [part]
     if old is not None and before.exists():
         staged.own |= set(old.extra.get("own", ()))
@@ -169,7 +171,9 @@ def _section(config: Config) -> dict[str, Any]:
     return config.imports.model_dump(mode="json", exclude={"me", "also_me"})
 
 
-def _read(source: Source, entries: Sequence[Entry], part: Path, staged: _Staged, section: ImportSection) -> None:
+def _read(
+    source: Source, entries: Sequence[Entry], part: Path, staged: _Staged, section: ImportSection, gone: Gone
+) -> None:
     with (staged.folder / f"{source.name}.errors.jsonl").open("w", encoding="utf-8") as errors:
         unit = f"{source.kind.__name__.lower()}s"
         with progress(f"reading {source.title}", unit=unit) as advance:
@@ -181,15 +185,19 @@ def _read(source: Source, entries: Sequence[Entry], part: Path, staged: _Staged,
                 row = {"kind": kind, "file": item.file, "offset": item.offset, "reason": item.reason}
                 errors.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-            records = _records(source.read(entries, section), staged, note, advance)
+            records = _records(source.read(entries, section), staged, gone, note, advance)
             write_records(part, records, source.kind)
     emit("import.source", source=source.name, files=len(entries), read=staged.read)
 
 
 def _records(
-    items: Iterator[Item], staged: _Staged, note: Callable[[ParseError | LeftOut], None], advance: Callable[[int], None]
+    items: Iterator[Item],
+    staged: _Staged,
+    gone: Gone,
+    note: Callable[[ParseError | LeftOut], None],
+    advance: Callable[[int], None],
 ) -> Iterator[Record]:
-    """The records among the items; errors and the rest are counted on the way."""
+    """The records among the items that nobody had forgotten; errors and the rest are counted on the way."""
     told = 0
     for item in items:
         if isinstance(item, Owner):
@@ -198,6 +206,8 @@ def _records(
         staged.read += 1
         if isinstance(item, ParseError | LeftOut):
             note(item)
+        elif gone.holds(item):
+            note(LeftOut(source=item.source, file=item.file, offset=item.offset, reason="forgotten"))
         else:
             yield item
         if staged.read - told == 1000:
