@@ -13,11 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from gemel.evaluate.statistics import LEAST_SESSIONS, Floats, Index, apply, bootstrap, draws, interval, ratio_of, sums
+from gemel.evaluate.statistics import (
+    LEAST_SESSIONS,
+    Floats,
+    Index,
+    apply,
+    bootstrap,
+    draws,
+    interval,
+    ratio_of,
+    sign_flip,
+    sums,
+)
 
 __all__ = ["Blind", "Carried", "Decision", "Finding", "Leak", "Replies", "carried", "choice", "decide", "likelihood"]
 
 RESAMPLES = 2000
+ALPHA = 0.05
 FOREIGN = 0.5
 """New text on which the voice keeps less than this share of its gain over the base is taken for somebody else's."""
 
@@ -52,6 +64,8 @@ class Finding:
     value: float
     low: float
     high: float
+    p: float
+    """Two-sided sign-flip test over sessions: a bootstrap alone is too sure of a few differences among many zeros."""
     unit: str
     n: int
     sessions: int
@@ -64,12 +78,12 @@ class Finding:
     @property
     def better(self) -> bool:
         """Beyond noise."""
-        return self.known and self.low > 0
+        return self.known and self.low > 0 and self.p <= ALPHA
 
     @property
     def worse(self) -> bool:
         """Beyond noise."""
-        return self.known and self.high < 0
+        return self.known and self.high < 0 and self.p <= ALPHA
 
     def __str__(self) -> str:
         if not self.known:
@@ -141,15 +155,20 @@ def choice(replies: Replies, name: str = "choice", *, seed: int = 0) -> Finding:
 def _finding(name: str, gained: Floats, size: Floats, unit: str, n: int, seed: int) -> Finding:
     kept = size > 0
     count = int(kept.sum())
-    nan = float("nan")
-    value = low = high = nan
+    value = low = high = p = float("nan")
     if count:
         value, low, high = bootstrap(ratio_of(gained[kept], size[kept]), draws(count, RESAMPLES, seed=seed))
-    return Finding(name=name, value=value, low=low, high=high, unit=unit, n=n, sessions=count)
+        p = sign_flip(gained[kept], seed=seed)
+    return Finding(name=name, value=value, low=low, high=high, p=p, unit=unit, n=n, sessions=count)
 
 
 def decide(
-    findings: Sequence[Finding], leaks: Sequence[Leak] = (), *, failed: Sequence[str] = (), blind: Blind = Blind()
+    findings: Sequence[Finding],
+    leaks: Sequence[Leak] = (),
+    *,
+    failed: Sequence[str] = (),
+    blind: Blind = Blind(),
+    foreign: str = "",
 ) -> Decision:
     """Let the candidate through, or say why not.
 
@@ -158,10 +177,13 @@ def decide(
         leaks: what each voice knows by heart.
         failed: limits that the audit found broken.
         blind: votes on the two.
+        foreign: why the new text is taken for somebody else's; a gain on such text is no gain.
     """
     against = [f"worse: {f}" for f in findings if f.worse]
     against += [f"leaks more: {leak.name} {leak.before:.3f} to {leak.after:.3f}" for leak in leaks if leak.up]
     against += [f"audit: {reason}" for reason in failed]
+    if foreign:
+        against.append(f"the new text does not look like yours: {foreign}")
     if blind.worse:
         against.append(f"blind votes prefer the current voice ({blind.losses} to {blind.wins})")
     gains = [f"better: {f}" for f in findings if f.better]

@@ -30,14 +30,14 @@ def due(section: ImproveSection, *, now: float, last: float, changed: bool, unfi
         section: `every_days`.
         now: seconds since the epoch.
         last: when the last round began; 0: never.
-        changed: whether there are exports that were not imported yet, or new corrections.
+        changed: whether something was brought since.
         unfinished: whether a round was begun and not ended.
     """
     at = last + section.every_days * DAY
-    if unfinished:
-        return Due(True, "a round was begun and not finished", at)
     if now - last < LEAST_PAUSE:
         return Due(False, "the last round began less than an hour ago", at)
+    if unfinished:
+        return Due(True, "a round was begun and not finished", at)
     if changed:
         return Due(True, "something new was brought", at)
     if now >= at:

@@ -8,8 +8,10 @@ come back by going back again.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from gemel.errors import DamagedCheckpoint, MissingStage, Refused
@@ -18,7 +20,7 @@ from gemel.privacy.unservable import refuse_unservable
 from gemel.track import emit
 from gemel.workspace import Manifest, Workspace
 
-__all__ = ["Listed", "ensure_good", "gate_of", "note_gate", "promote", "roll_back", "runs"]
+__all__ = ["Listed", "drop", "ensure_good", "gate_of", "note_gate", "promote", "roll_back", "runs"]
 
 GATE = "gate"
 """In a manifest's `extra`: what the gate decided and why."""
@@ -43,15 +45,23 @@ class Listed:
     """Why it cannot speak; "" when it can."""
 
 
-def promote(workspace: Workspace, run: str, *, reason: str = "promoted by hand") -> None:
+def promote(workspace: Workspace, run: str, *, reason: str = "promoted by hand", anyway: bool = False) -> None:
     """Make a voice the twin.
+
+    Args:
+        anyway: also when the gate kept it back.
 
     Raises:
         DamagedCheckpoint: when its weights are not as they were, or it is not finished.
-        Refused: when something it was trained on was forgotten since.
+        Refused: when something it was trained on was forgotten since, or the gate kept it back.
     """
-    check(workspace.run(run))
+    gate = gate_of(check(workspace.run(run)))
     refuse_unservable(workspace.run(run))
+    if gate.get("outcome") == "kept" and not anyway:
+        why = "; ".join(str(reason) for reason in gate.get("reasons", ()))
+        raise Refused(
+            f"the gate kept this voice back: {why}", hint="`gemel runs promote RUN --anyway` does it all the same."
+        )
     if workspace.current() != run:
         workspace.promote(run, reason=reason)
         emit("improve.promoted", run=run)
@@ -142,6 +152,22 @@ def gate_of(manifest: Manifest) -> Mapping[str, Any]:
     """What the gate said about a voice; empty where it was not asked."""
     said: Mapping[str, Any] = manifest.extra.get(GATE, {})
     return said
+
+
+def drop(workspace: Workspace, run: str) -> None:
+    """Delete a voice for good.
+
+    Raises:
+        MissingStage: when there is no such run.
+        Refused: when it is the twin.
+    """
+    with workspace.lock("drop"):
+        folder = workspace.run(run)
+        if Path(run).name != run or not folder.is_dir():
+            raise MissingStage(f"there is no run '{run[:80]}'", hint="`gemel runs` lists them.")
+        if workspace.current() == run:
+            raise Refused("this voice is the twin", hint="Promote another one, or `gemel runs rollback`, first.")
+        shutil.rmtree(folder)
 
 
 def note_gate(workspace: Workspace, run: str, decision: Mapping[str, Any]) -> None:
