@@ -65,6 +65,7 @@ class _Talk:
     def __init__(self, folder: Path, answer: str | None, temperature: float, max_tokens: int, seed: int | None) -> None:
         from gemel.feedback import Feedback
         from gemel.model.display import Display
+        from gemel.model.outgoing import Outgoing
         from gemel.model.twin import load_twin
         from gemel.workspace import Workspace
 
@@ -72,6 +73,7 @@ class _Talk:
         self.config = self.workspace.config()
         self.twin = load_twin(self.workspace, self.config, answer, batch=8)
         self.display = Display(self.workspace, self.config)
+        self.outgoing = Outgoing(self.workspace, self.config)
         self.feedback = Feedback(self.workspace.feedback_path)
         self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
         self.name = self.twin.partner
@@ -105,6 +107,7 @@ class _Talk:
     def close(self) -> None:
         """Let go of the twin and the feedback."""
         self.twin.close()
+        self.outgoing.close()
         self.feedback.close()
 
     def say(self, text: str) -> None:
@@ -131,7 +134,7 @@ class _Talk:
         done: list[Reply] = []
 
         def pieces() -> Iterator[str]:
-            for piece in self.twin.stream(self.turns, sampling=sampling):
+            for piece in self.outgoing.pieces(self.twin.stream(self.turns, sampling=sampling)):
                 if isinstance(piece, Reply):
                     done.append(piece)
                 else:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,23 @@ from pydantic import BaseModel
 
 from gemel import __version__
 from gemel.config import Config
-from gemel.serve import chats, compare, drafts, faults, likeness, openai, own, people, plan, reports, traits, work
+from gemel.serve import (
+    chats,
+    compare,
+    drafts,
+    faults,
+    improve,
+    likeness,
+    monitor,
+    openai,
+    own,
+    people,
+    plan,
+    reports,
+    talks,
+    traits,
+    work,
+)
 from gemel.serve.access import need
 from gemel.serve.explorer import Desk
 from gemel.serve.house import House
@@ -59,8 +76,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        clock = asyncio.create_task(improve.Clock(workspace, config, app.state.jobs).run())
         yield
-        app.state.arena.close()
+        clock.cancel()
         await house.drain()
 
     app = FastAPI(
@@ -76,9 +94,24 @@ def create_app(
     app.state.jobs = Jobs(workspace)
     app.state.desk, app.state.planner = Desk(workspace, config), plan.Planner(workspace, config)
     app.state.links = reports.Links()
-    app.state.arena = compare.Arena(house)
+    app.state.arena, app.state.lookout = compare.Arena(house), monitor.Lookout(house)
     faults.install(app)
-    for part in (openai, own, people, chats, work, drafts, likeness, plan, reports, traits, compare):
+    for part in (
+        openai,
+        own,
+        people,
+        chats,
+        work,
+        drafts,
+        likeness,
+        plan,
+        reports,
+        talks,
+        traits,
+        compare,
+        improve,
+        monitor,
+    ):
         app.include_router(part.router)
     app.include_router(reports.opener)
     folder = folder or page()

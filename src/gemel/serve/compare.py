@@ -11,9 +11,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
@@ -23,15 +23,14 @@ from gemel.examples import Role, Turn
 from gemel.feedback import Vote
 from gemel.improve.arms import MOST, Arm, arms, save
 from gemel.improve.evidence import Evidence, evidence, pairs_of
-from gemel.model.twin import Answers, answers, prepare
 from gemel.privacy.unservable import refuse_unservable
 from gemel.records import stable_id
 from gemel.serve.access import granted, need
 from gemel.serve.faults import NotFound
-from gemel.serve.house import House
+from gemel.serve.house import Chosen, House
 from gemel.serve.own import ERRORS, Message
 from gemel.serve.shapes import Strict
-from gemel.speaker import Reply, Speaker
+from gemel.speaker import Reply
 
 __all__ = ["Arena", "router"]
 
@@ -40,8 +39,6 @@ PENDING = 64
 """Pairs that wait for a vote at most."""
 SECONDS = 3600.0
 """A pair waits so long."""
-LOADED = 2
-"""Voices beside the current one that are kept in memory."""
 WORDS = 200
 """Tokens of an answer at most."""
 ArmId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -155,7 +152,6 @@ class Arena:
     def __init__(self, house: House) -> None:
         self._house = house
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
-        self._loaded: OrderedDict[tuple[Any, ...], Answers] = OrderedDict()
         self._lock = threading.Lock()
 
     def comparison(self) -> Comparison:
@@ -208,12 +204,6 @@ class Arena:
         self._house.feedback.vote(Vote(shown.question, a, b, choice), {"first": first})
         return Revealed(first=first, second=second, evidence=_weighed(evidence(self._house.feedback.votes(), a, b)))
 
-    def close(self) -> None:
-        """Let go of the voices."""
-        with self._lock:
-            while self._loaded:
-                _let_go(self._loaded.popitem()[1])
-
     def _chosen(self, wanted: Sequence[str]) -> tuple[Arm, Arm]:
         found = {arm.id: arm for arm in arms(self._house.workspace)}
         if len(found) < 2:
@@ -243,42 +233,10 @@ class Arena:
         run = arm.run or self._house.workspace.current() or ""
         if run:
             refuse_unservable(self._house.workspace.run(run))
-        speaker = self._speaker(arm, run)
+        speaker = self._house.voices.speaker(Chosen(way=arm.way, run=run, rules=tuple(arm.rules)))
         reply: Reply = speaker.reply(turns, sampling=arm.sampling(max_tokens=WORDS))
         shown = self._house.display.outward if names else str
-        return [shown(part) for part in reply.parts]
-
-    def _speaker(self, arm: Arm, run: str) -> Speaker:
-        twin = self._house.twin()
-        own = run == twin.run and not arm.rules
-        speakers = twin.speakers if own else self._variant(run, arm.rules).speakers
-        if arm.way not in speakers:
-            raise ConfigError(f"the arm '{arm.id}' cannot answer by '{arm.way}'", hint=f"By: {', '.join(speakers)}.")
-        return speakers[arm.way]
-
-    def _variant(self, run: str, rules: tuple[str, ...]) -> Answers:
-        """Another voice, or the same with further rules on its card; the last ones used are kept."""
-        house = self._house
-        card = house.workspace.card_path
-        key = (run, rules, house.workspace.current(), card.stat().st_mtime_ns if card.exists() else 0)
-        with self._lock:
-            found = self._loaded.pop(key, None)
-            if found is None:
-                parts = prepare(house.workspace, house.config)
-                told = parts.card.with_feedback([*parts.card.rules, *rules], parts.card.corrections)
-                int8 = house.config.serve.weights != "exact"
-                found = answers(
-                    house.workspace, house.config, replace(parts, card=told), me=house.twin().me, run=run, int8=int8
-                )
-            self._loaded[key] = found
-            while len(self._loaded) > LOADED:
-                _let_go(self._loaded.popitem(last=False)[1])
-        return found
-
-
-def _let_go(old: Answers) -> None:
-    if old.engine is not None:
-        threading.Thread(target=old.engine.close, kwargs={"drain": True}, daemon=True).start()
+        return [shown(part) for part in self._house.outgoing.text(reply.text).split("\n") if part.strip()] or [""]
 
 
 def _weighed(found: Evidence) -> Weighed:

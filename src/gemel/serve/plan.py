@@ -151,7 +151,7 @@ class Planner:
         return BasePlan(
             name=name,
             parameters=costs.parameters,
-            available=available(name),
+            available=available(name, self.config.model.base),
             configured=name == self.config.model.base,
             method="full" if full else "qlora" if taken.precision == "nf4" else self.config.train.method,
             precision=taken.precision,
@@ -161,10 +161,16 @@ class Planner:
         )
 
 
-def available(name: str) -> bool:
-    """Whether a base lies on this machine."""
-    if name == SEEDLING or Path(name).expanduser().is_dir():
+def available(name: str, configured: str = "") -> bool:
+    """Whether a base lies on this machine. A folder counts only where gemel.toml names it: requests name no paths."""
+    if name == SEEDLING:
         return True
+    if name == configured:
+        return Path(name).expanduser().is_dir() or _cached(name)
+    return _cached(name)
+
+
+def _cached(name: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -182,7 +188,7 @@ def _dataset(workspace: Workspace) -> str | None:
 def _shape(name: str) -> Any:
     from transformers import AutoConfig
 
-    if not available(name):
+    if not available(name, name):
         return None
     place = str(Path(name).expanduser())
     return AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=True).get_text_config()

@@ -6,10 +6,9 @@ What they show is the model's behaviour, not the world's. One request computes a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field, StringConstraints
 
 from gemel.errors import ConfigError, MissingStage
 from gemel.fields import Category, Many, Number, Ordinal, Scalar
@@ -21,7 +20,29 @@ from gemel.serve import explorer
 from gemel.serve.access import granted, need
 from gemel.serve.explorer import Desk, profile_of, unit_of
 from gemel.serve.house import House
-from gemel.serve.shapes import ErrorBody, Strict
+from gemel.serve.shapes import ErrorBody
+from gemel.serve.trait_shapes import (
+    EffectPoint,
+    EffectsInfo,
+    EffectsRequest,
+    EssayInfo,
+    EssaysInfo,
+    EssaysRequest,
+    EssayWord,
+    GradientInfo,
+    GradientRequest,
+    Interval,
+    InversionInfo,
+    InversionsInfo,
+    InvertRequest,
+    LoudnessInfo,
+    LoudnessRequest,
+    SlopeWord,
+    Strength,
+    TraitInfo,
+    TraitsInfo,
+    Values,
+)
 
 __all__ = ["router"]
 
@@ -30,239 +51,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/api/traits", tags=["traits"], responses=ERRORS)
 T = TypeVar("T")
-STRONGEST = 3.0
-"""Guidance at most."""
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Prompt = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Essay = Annotated[str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True)]
-Values = Annotated[dict[Name, float | str | list[str] | None], Field(max_length=64)]
-Gammas = Annotated[dict[Name, Annotated[float, Field(ge=0, le=STRONGEST)]], Field(max_length=4)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-QUESTION = "My self summary"
-
-
-class TraitInfo(BaseModel):
-    """Something that the voice depends on."""
-
-    name: str
-    kind: Literal["number", "ordinal", "category", "many"]
-    slider: bool
-    """It has a coordinate to move along: a number or an ordinal."""
-    levels: list[str] = []
-    """Of an ordinal (least first), a category, or what can be given together."""
-    shares: list[float] = []
-    """How often each level of a category was in training."""
-    mean: float | None = None
-    """In the trait's own unit."""
-    sd: float | None = None
-    """One sd at the mean, in the trait's own unit."""
-    low: float | None = None
-    """First and last percentile of training."""
-    high: float | None = None
-    log: bool = False
-    """A number that is taken by its logarithm."""
-    period: float | None = None
-    """Of a cyclic number, such as the hour."""
-
-
-class Strength(BaseModel):
-    """How much a trait may be turned up: 0 removes its effect, 1 leaves it, above strengthens it."""
-
-    low: float = 0.0
-    neutral: float = 1.0
-    high: float = STRONGEST
-
-
-class TraitsInfo(BaseModel):
-    """Whether the voice depends on traits, and on which."""
-
-    splice: bool
-    control: bool
-    """Whether a control on shuffled traits was trained, against which loudness is held."""
-    traits: list[TraitInfo]
-    guidance: Strength | None
-    """None where the voice has no unconditional form to be guided from."""
-    prompt: str = QUESTION
-
-
-class Asking(Strict):
-    """What every question to the traits has."""
-
-    prompt: Prompt = QUESTION
-    """What the essay answers."""
-
-
-class EssaysRequest(Asking):
-    """Essays of several settings, by common random numbers."""
-
-    settings: list[Values] = Field(min_length=1, max_length=41)
-    """Traits of each essay; what is not given is missing."""
-    seed: Seed = 0
-    max_tokens: int = Field(default=80, ge=1, le=200)
-    shade: str = Field(default="", max_length=100)
-    """A number or ordinal by whose derivative words are shaded; "": none."""
-    guidance: Gammas = Field(default_factory=dict)
-    compare: Literal["first", "previous"] = "first"
-    """The essay against which changed words are marked."""
-
-
-class EssayWord(BaseModel):
-    """A word with the white space before it."""
-
-    text: str
-    new: bool
-    """It differs from the essay that this one is compared with."""
-    value: float
-    """d log p / du, nats per sd of `shade`."""
-
-
-class EssayInfo(BaseModel):
-    """One essay."""
-
-    text: str
-    words: list[EssayWord]
-    score: float
-    """The sum of the words' values: d log p(essay) / du."""
-    ended: bool
-
-
-class EssaysInfo(BaseModel):
-    """Essays in the order of their settings."""
-
-    essays: list[EssayInfo]
-    seed: int
-
-
-class Interval(BaseModel):
-    """A mean with its 95 % interval over n essays."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-
-class LoudnessRequest(Asking):
-    """How strongly each trait shows."""
-
-    setting: Values = Field(default_factory=dict)
-    essays: int = Field(default=32, ge=2, le=64)
-    max_tokens: int = Field(default=80, ge=1, le=200)
-
-
-class LoudnessInfo(BaseModel):
-    """One trait, in bits per sd²; the loudest come first."""
-
-    trait: str
-    loudness: Interval
-    control: float | None
-    """Upper end of the control; what does not pass it is noise."""
-
-
-class GradientRequest(Asking):
-    """A text and the trait that is moved."""
-
-    text: Essay
-    trait: Name
-    setting: Values = Field(default_factory=dict)
-    """Traits it is read under; the moved one stands at its mean where it is not given."""
-    finite_difference: bool = False
-    """Return the check beside it."""
-
-
-class SlopeWord(BaseModel):
-    """A word with the white space before it."""
-
-    text: str
-    value: float
-    """Nats per sd, exact."""
-    per_unit: float
-    """Nats per unit of the trait (a level, of an ordinal)."""
-    checked: float | None
-    """Nats per sd, by moving the trait a little."""
-
-
-class GradientInfo(BaseModel):
-    """How the probability of a text changes with a trait."""
-
-    trait: str
-    at: str
-    """Where the trait stands."""
-    sd: float
-    """One sd there, in the trait's own unit."""
-    words: list[SlopeWord]
-    score: float
-    """The sum over words, nats per sd."""
-    checked: float | None
-    logp: float
-    """log p(text), nats."""
-    cut: bool
-    """Only the beginning was computed: the text is long."""
-
-
-class EffectsRequest(Asking):
-    """A curve along one trait."""
-
-    trait: Name
-    setting: Values = Field(default_factory=dict)
-    word: str = Field(default="", max_length=60)
-    """Count mentions of this word; "": all words."""
-    points: int = Field(default=7, ge=2, le=15)
-    essays: int = Field(default=24, ge=3, le=64)
-    max_tokens: int = Field(default=60, ge=1, le=120)
-    seed: Seed = 0
-
-
-class EffectPoint(BaseModel):
-    """One place of the trait."""
-
-    u: float
-    """In sd."""
-    shown: str
-    mean: Interval
-    """Words, or mentions, per essay."""
-    slope: Interval
-    """Its derivative, per sd."""
-
-
-class EffectsInfo(BaseModel):
-    """A curve of E[f] with intervals."""
-
-    trait: str
-    measure: Literal["words", "mentions"]
-    points: list[EffectPoint]
-
-
-class InvertRequest(Asking):
-    """A text, and the traits one wants to know of."""
-
-    text: Essay
-    traits: list[Name] = Field(default_factory=list, max_length=12)
-    """Empty: the first twelve that can be told."""
-    setting: Values = Field(default_factory=dict)
-    """Traits that are known."""
-
-
-class InversionInfo(BaseModel):
-    """What a text sounds like."""
-
-    trait: str
-    best: str
-    low: str
-    """The 95 % interval of a number or ordinal; empty for a category."""
-    high: str
-    bits: float
-    """How much the text tells."""
-    labels: list[str]
-    prior: list[float]
-    posterior: list[float]
-
-
-class InversionsInfo(BaseModel):
-    """Trait by trait."""
-
-    traits: list[InversionInfo]
-    cut: bool
 
 
 @router.get("")
@@ -304,11 +92,7 @@ async def essays(request: Request, body: EssaysRequest) -> EssaysInfo:
             guidance=body.guidance,
             previous=body.compare == "previous",
         )
-        out = []
-        for essay in found:
-            said = [EssayWord(text=outward(w.text), new=w.new, value=w.value) for w in essay.words]
-            out.append(EssayInfo(text="".join(w.text for w in said), words=said, score=essay.score, ended=essay.ended))
-        return EssaysInfo(essays=out, seed=body.seed)
+        return EssaysInfo(essays=[_essay(request, essay, outward) for essay in found], seed=body.seed)
 
     return await _asked(request, write)
 
@@ -434,6 +218,16 @@ def _profile(twin: Conditioned, given: Values, inward: Callable[[str], str]) -> 
         return [inward(v) for v in value] if isinstance(value, list) else value
 
     return profile_of(twin, {name: turned(value) for name, value in given.items()})
+
+
+def _essay(request: Request, essay: explorer.Essay, outward: Callable[[str], str]) -> EssayInfo:
+    """An essay as it may leave; one that the guard has changed is not shaded."""
+    house: House = request.app.state.house
+    text = "".join(w.text for w in essay.words)
+    clean = house.outgoing.text(text)
+    words = list(essay.words) if clean == text else [explorer.Piece(clean, False, 0.0)]
+    said = [EssayWord(text=outward(w.text), new=w.new, value=w.value) for w in words]
+    return EssayInfo(text="".join(w.text for w in said), words=said, score=essay.score, ended=essay.ended)
 
 
 def _trait(field: Trait, outward: Callable[[str], str]) -> TraitInfo:

@@ -111,12 +111,13 @@ class Voices:
         """Who answers.
 
         Raises:
-            MissingModel: when there is no such voice, or it cannot answer that way.
+            MissingModel: when there is no such voice.
+            ConfigError: when it cannot answer that way.
             Refused: when something it learned was forgotten since.
         """
         speakers = ruled(self.twin(), self._of(chosen.run), chosen.rules)
         if chosen.way not in speakers:
-            raise MissingModel(f"this voice cannot answer by '{chosen.way}'")
+            raise ConfigError(f"this voice cannot answer by '{chosen.way}'", hint=f"By: {', '.join(speakers)}.")
         return speakers[chosen.way]
 
     def close(self) -> None:

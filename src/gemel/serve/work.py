@@ -42,7 +42,7 @@ class Upload(BaseModel):
 class JobRequest(Strict):
     """What to do."""
 
-    kind: Literal["import", "build", "remember", "train", "evaluate", "audit", "make"]
+    kind: Literal["import", "build", "remember", "train", "evaluate", "audit", "make", "improve"]
     files: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=100)
     """Names of uploads, for import and make."""
     me: str = Field(default="", max_length=200)
@@ -120,7 +120,8 @@ async def start(request: Request, body: JobRequest) -> JobInfo:
     folder = held.workspace.root / "uploads"
     if missing := [n for n in body.files if "/" in n or "\\" in n or n.startswith(".") or not (folder / n).is_file()]:
         raise NotFound(f"{len(missing)} of the files were not brought", hint="PUT /api/inbox/NAME brings one.")
-    if body.base and not await asyncio.to_thread(available, body.base):
+    configured = request.app.state.house.config.model.base
+    if body.base and not await asyncio.to_thread(available, body.base, configured):
         raise NotFound("this base is not on this machine", hint="Nothing is fetched: put its folder in gemel.toml.")
     params = body.model_dump(exclude={"kind"}, exclude_none=True)
     return _info(await asyncio.to_thread(held.start, body.kind, params))
