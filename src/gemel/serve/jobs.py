@@ -29,7 +29,7 @@ from gemel.workspace import Workspace, atomic
 
 __all__ = ["KINDS", "Job", "Jobs", "run_job"]
 
-KINDS = ("import", "build", "remember", "train", "evaluate", "audit", "make")
+KINDS = ("import", "build", "remember", "train", "evaluate", "audit", "make", "improve")
 SEEDLING = "seedling"
 EVENTS, JOB, STATUS = "events.jsonl", "job.json", "status.json"
 
@@ -225,6 +225,13 @@ def _make(workspace: Workspace, params: Mapping[str, Any]) -> str:
     return "; ".join(f"{d.stage}: {d.left_out or d.summary}" for d in done)
 
 
+def _improve(workspace: Workspace, params: Mapping[str, Any]) -> str:
+    from gemel.pipeline.retrain import OUTCOMES, improve
+
+    done = improve(workspace, workspace.config(), _paths(workspace, params))
+    return f"round {done.number}: {OUTCOMES[done.outcome]}"
+
+
 _DO: Mapping[str, Callable[[Workspace, Mapping[str, Any]], str]] = {
     "import": _import,
     "build": _build,
@@ -233,6 +240,7 @@ _DO: Mapping[str, Callable[[Workspace, Mapping[str, Any]], str]] = {
     "evaluate": _evaluate,
     "audit": _audit,
     "make": _make,
+    "improve": _improve,
 }
 
 
