@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,16 @@ def _talk(site: Site) -> Any:
     page = site.open()
     page.locator("input[type=file]").set_input_files(DEMO)
     page.get_by_role("button", name="Read them").click()
-    page.get_by_label("Higgins", exact=False).first.check(timeout=60_000)
+    page.get_by_label("Higgins", exact=True).check(timeout=60_000)
     page.get_by_role("button", name="That is me").click()
-    page.get_by_role("heading", name="The others").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Chat by chat").wait_for(timeout=60_000)
+    page.get_by_text("messages are yours").first.wait_for(timeout=60_000)
+    page.get_by_text("Before and after").first.click()
+    assert page.locator("li.sheet s").first.inner_text()
     page.get_by_role("button", name="Go on").click()
+    page.get_by_text("recommended here").wait_for(timeout=120_000)
     page.get_by_label("Minutes to train").fill("0.2")
+    page.get_by_text("about 12 seconds").wait_for()
     page.get_by_role("button", name="Train", exact=True).click()
     page.locator("[aria-current=step]", has_text="Train the voice").wait_for(timeout=120_000)
     page.reload()
@@ -90,6 +96,50 @@ def test_an_answer_can_be_stopped(talk: Any) -> None:
     talk.unroute("**/v1/chat/completions")
 
 
+def test_an_upload_tells_how_much_has_arrived(site: Site, talk: Any) -> None:
+    """The network is slowed down by the browser, so that there is something to see."""
+    page = site.open("#/welcome")
+    page.locator("input[type=file]").wait_for(state="attached")
+    network = site.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "big.txt", "mimeType": "text/plain", "buffer": b"x" * 900_000}
+    )
+    arriving = page.get_by_role("progressbar", name="big.txt")
+    arriving.wait_for()
+    seen: set[float] = set()
+    while arriving.count():
+        seen.update(page.evaluate("[...document.querySelectorAll('progress')].map((p) => p.value)"))
+        page.wait_for_timeout(100)
+    assert any(0.05 < share < 0.95 for share in seen)
+    page.get_by_role("button", name="Remove: big.txt").click(timeout=60_000)
+    page.get_by_text("big.txt").wait_for(state="detached")
+    page.close()
+
+
+def test_a_vote_is_blind_until_it_is_in(site: Site, talk: Any) -> None:
+    page = site.open("#/compare")
+    page.get_by_role("button", name="Ask", exact=True).click(timeout=60_000)
+    page.get_by_role("heading", name="The second").wait_for(timeout=60_000)
+    assert page.get_by_role("heading", name="was").count() == 0
+    page.get_by_role("button", name="No difference").click()
+    page.get_by_text("Your vote is kept").wait_for(timeout=60_000)
+    assert page.get_by_role("heading", name="was").count() == 2
+    page.get_by_role("meter").first.wait_for()
+    page.get_by_text("1 tie").first.wait_for()
+    page.close()
+
+
+def test_everything_about_the_owner_can_be_taken_along(site: Site, talk: Any) -> None:
+    page = site.open("#/privacy")
+    with page.expect_download(timeout=60_000) as taken:
+        page.get_by_role("button", name="Save everything about me").click()
+    with zipfile.ZipFile(taken.value.path()) as archive:
+        assert "README.txt" in archive.namelist()
+    page.close()
+
+
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_screens_are_accessible_and_fit_a_phone(site: Site, talk: Any, screen: str, theme: str) -> None:
@@ -105,11 +155,11 @@ def test_screens_are_accessible_and_fit_a_phone(site: Site, talk: Any, screen: s
 def test_the_keyboard_reaches_the_chat(site: Site, talk: Any) -> None:
     page = site.open("#/chat")
     page.keyboard.press("Control+k")
-    page.wait_for_function("document.activeElement.id === 'find'")
+    page.locator("#find:focus").wait_for()
     page.locator("body").press("Tab")
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("/")
-    page.wait_for_function("document.activeElement.id === 'write'")
+    page.locator("#write:focus").wait_for()
     page.close()
 
 

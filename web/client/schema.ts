@@ -172,6 +172,26 @@ export interface paths {
         patch: operations["rename_api_conversations__conversation__patch"];
         trace?: never;
     };
+    "/api/conversations/{conversation}/consent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Consent
+         * @description Say whether corrections in a talk may be learned from.
+         */
+        put: operations["consent_api_conversations__conversation__consent_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations/{conversation}/messages": {
         parameters: {
             query?: never;
@@ -276,6 +296,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Feedback
+         * @description Every judged answer, the latest conversation first.
+         */
+        get: operations["feedback_api_feedback_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/feedback/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export
+         * @description Conversations with their judgement, rules and votes, as JSON lines with real names.
+         */
+        get: operations["export_api_feedback_export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/forget": {
         parameters: {
             query?: never;
@@ -290,6 +350,46 @@ export interface paths {
          * @description Forget somebody, a thread, a message or a source, everywhere.
          */
         post: operations["forgetting_api_forget_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/improve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * State
+         * @description Voices, rounds, and when the next one is due.
+         */
+        get: operations["state_api_improve_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/improve/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Aside
+         * @description Let what was set aside be learned from after all, at the next round.
+         */
+        post: operations["accept_aside_api_improve_accept_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -504,6 +604,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/monitor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Monitor
+         * @description Readings, alarms and what the last look found.
+         */
+        get: operations["monitor_api_monitor_get"];
+        put?: never;
+        /**
+         * Look
+         * @description Take a look: likeness on new messages, drift, tics. Takes seconds to minutes; ask again for what it found.
+         */
+        post: operations["look_api_monitor_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pair": {
         parameters: {
             query?: never;
@@ -686,6 +810,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rollback
+         * @description Go back to the voice that was the twin before.
+         */
+        post: operations["rollback_api_rollback_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rules": {
         parameters: {
             query?: never;
@@ -744,6 +888,26 @@ export interface paths {
         get: operations["runs_api_runs_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runs/{run}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Promote Run
+         * @description Make a voice the twin, in one atomic change; a damaged one is refused.
+         */
+        post: operations["promote_run_api_runs__run__promote_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1075,6 +1239,30 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AlarmInfo
+         * @description One thing that is watched.
+         */
+        AlarmInfo: {
+            /** Above */
+            above: boolean;
+            /** Advice */
+            advice: string;
+            /** Cleared */
+            cleared: number;
+            /** Metric */
+            metric: string;
+            /** Raised */
+            raised: number;
+            /** Since */
+            since: number;
+            /** Title */
+            title: string;
+            /** Up */
+            up: boolean;
+            /** Value */
+            value: number | null;
+        };
+        /**
          * ArmInfo
          * @description One way for the twin to be.
          */
@@ -1166,6 +1354,14 @@ export interface components {
             precision: string;
             /** Seconds */
             seconds: number;
+        };
+        /**
+         * Begun
+         * @description Whether a look was begun; false: one is being taken already.
+         */
+        Begun: {
+            /** Begun */
+            begun: boolean;
         };
         /**
          * ChatInfo
@@ -1385,17 +1581,6 @@ export interface components {
             user?: string | null;
         };
         /**
-         * ConsentRequest
-         * @description What somebody's messages may be used for.
-         */
-        ConsentRequest: {
-            /**
-             * Consent
-             * @enum {string}
-             */
-            consent: "include" | "context" | "exclude";
-        };
-        /**
          * ConversationInfo
          * @description A talk with the twin.
          */
@@ -1474,6 +1659,20 @@ export interface components {
              * @default
              */
             speaker: string;
+        };
+        /**
+         * DriftInfo
+         * @description Whether somebody writes otherwise than before.
+         */
+        DriftInfo: {
+            /** After */
+            after: number;
+            /** Before */
+            before: number;
+            /** Refused */
+            refused: string;
+            /** Shifts */
+            shifts: components["schemas"]["ShiftInfo"][];
         };
         /**
          * EditRequest
@@ -1805,6 +2004,26 @@ export interface components {
             status: "ok" | "draining";
         };
         /**
+         * ImproveInfo
+         * @description Where learning on stands.
+         */
+        ImproveInfo: {
+            /** At */
+            at: number;
+            /** Due */
+            due: boolean;
+            /** Rounds */
+            rounds: components["schemas"]["RoundInfo"][];
+            /** Scheduled */
+            scheduled: boolean;
+            /** Set Aside */
+            set_aside: number;
+            /** Voices */
+            voices: components["schemas"]["VoiceInfo"][];
+            /** Why */
+            why: string;
+        };
+        /**
          * Interval
          * @description A mean with its 95 % interval over n essays.
          */
@@ -1916,7 +2135,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "import" | "build" | "remember" | "train" | "evaluate" | "audit" | "make";
+            kind: "import" | "build" | "remember" | "train" | "evaluate" | "audit" | "make" | "improve";
             /**
              * Me
              * @default
@@ -1924,6 +2143,37 @@ export interface components {
             me: string;
             /** Minutes */
             minutes?: number | null;
+        };
+        /**
+         * JudgedInfo
+         * @description An answer of the twin that was judged.
+         */
+        JudgedInfo: {
+            /**
+             * Consent
+             * @enum {string}
+             */
+            consent: "train" | "keep";
+            /** Conversation */
+            conversation: string;
+            /** Edit */
+            edit: string[];
+            /** Id */
+            id: string;
+            /** Parts */
+            parts: string[];
+            /** Rating */
+            rating: number;
+            /** Recipient */
+            recipient: string;
+            /** Speaker */
+            speaker: string;
+            /** Time */
+            time: number;
+            /** Title */
+            title: string;
+            /** Version */
+            version: string;
         };
         /**
          * Likeness
@@ -1950,6 +2200,24 @@ export interface components {
             seconds: number;
         };
         /**
+         * Live
+         * @description This server since it was started, in seconds; null before the first answer.
+         */
+        Live: {
+            /** Answers */
+            answers: number;
+            /** First P50 */
+            first_p50: number | null;
+            /** First P95 */
+            first_p95: number | null;
+            /** Refused */
+            refused: number;
+            /** Whole P50 */
+            whole_p50: number | null;
+            /** Whole P95 */
+            whole_p95: number | null;
+        };
+        /**
          * Logprobs
          * @description Log-probabilities of a reply's tokens, at temperature 1.
          */
@@ -1958,6 +2226,22 @@ export interface components {
             content: components["schemas"]["TokenLogprob"][];
             /** Refusal */
             refusal?: null;
+        };
+        /**
+         * LookInfo
+         * @description What the last look of this server found, in detail.
+         */
+        LookInfo: {
+            /** Likeness Refused */
+            likeness_refused: string;
+            person: components["schemas"]["DriftInfo"];
+            /** Phrases */
+            phrases: components["schemas"]["PhraseInfo"][];
+            /** Tics */
+            tics: number;
+            /** Tics Refused */
+            tics_refused: string;
+            twin: components["schemas"]["DriftInfo"];
         };
         /**
          * LoudnessInfo
@@ -2064,6 +2348,22 @@ export interface components {
              * @constant
              */
             object: "list";
+        };
+        /**
+         * MonitorInfo
+         * @description Everything for the dashboard.
+         */
+        MonitorInfo: {
+            /** Alarms */
+            alarms: components["schemas"]["AlarmInfo"][];
+            /** Error */
+            error: string;
+            last: components["schemas"]["LookInfo"] | null;
+            live: components["schemas"]["Live"];
+            /** Running */
+            running: boolean;
+            /** Series */
+            series: components["schemas"]["Series"][];
         };
         /**
          * NewConversation
@@ -2192,6 +2492,20 @@ export interface components {
             names: string[];
         };
         /**
+         * PhraseInfo
+         * @description Something that the twin says too often.
+         */
+        PhraseInfo: {
+            /** Answers */
+            answers: number;
+            /** Own */
+            own: number;
+            /** Rate */
+            rate: number;
+            /** Text */
+            text: string;
+        };
+        /**
          * PlanInfo
          * @description The training that is planned, over every base that is known.
          */
@@ -2218,6 +2532,24 @@ export interface components {
             tokens: number;
         };
         /**
+         * Point
+         * @description One reading.
+         */
+        Point: {
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** N */
+            n: number;
+            /** Run */
+            run: string;
+            /** Time */
+            time: number;
+            /** Value */
+            value: number;
+        };
+        /**
          * PreviewLine
          * @description A message before and after replacing.
          */
@@ -2226,6 +2558,25 @@ export interface components {
             after: string;
             /** Before */
             before: string;
+        };
+        /**
+         * PromoteRequest
+         * @description Make a voice the twin.
+         */
+        PromoteRequest: {
+            /**
+             * Anyway
+             * @default false
+             */
+            anyway: boolean;
+        };
+        /**
+         * Promoted
+         * @description Which voice is the twin now.
+         */
+        Promoted: {
+            /** Run */
+            run: string;
         };
         /**
          * Rating
@@ -2295,6 +2646,30 @@ export interface components {
             first: string;
             /** Second */
             second: string;
+        };
+        /**
+         * RoundInfo
+         * @description One round of learning on.
+         */
+        RoundInfo: {
+            /** Began */
+            began: number;
+            /** Candidate */
+            candidate: string;
+            /** Current */
+            current: string;
+            /** Ended */
+            ended: number;
+            /** Number */
+            number: number;
+            /** Outcome */
+            outcome: string;
+            /** Reasons */
+            reasons: string[];
+            /** Steps */
+            steps: {
+                [key: string]: string;
+            };
         };
         /**
          * RuleInfo
@@ -2386,6 +2761,32 @@ export interface components {
             unit: string;
             /** Value */
             value: number | null;
+        };
+        /**
+         * Series
+         * @description All readings of one metric, oldest first.
+         */
+        Series: {
+            /** Metric */
+            metric: string;
+            /** Points */
+            points: components["schemas"]["Point"][];
+        };
+        /**
+         * ShiftInfo
+         * @description One thing that was compared with before.
+         */
+        ShiftInfo: {
+            /** After */
+            after: number;
+            /** Before */
+            before: number;
+            /** Name */
+            name: string;
+            /** P */
+            p: number;
+            /** Ratio */
+            ratio: number;
         };
         /**
          * SlopeWord
@@ -2681,6 +3082,28 @@ export interface components {
             warnings: string[];
         };
         /**
+         * VoiceInfo
+         * @description A trained voice and what the gate said of it.
+         */
+        VoiceInfo: {
+            /** Bits */
+            bits: number | null;
+            /** Current */
+            current: boolean;
+            /** Finished */
+            finished: number;
+            /** Id */
+            id: string;
+            /** Outcome */
+            outcome: string;
+            /** Reasons */
+            reasons: string[];
+            /** Start */
+            start: string;
+            /** Trouble */
+            trouble: string;
+        };
+        /**
          * Weighed
          * @description What the votes on two arms say; every figure holds whenever one looks.
          */
@@ -2775,21 +3198,26 @@ export interface components {
             nonce: string;
         };
         /**
-         * VoteRequest
-         * @description One blind choice between two systems.
+         * ConsentRequest
+         * @description What a conversation may be used for.
          */
-        gemel__serve__own__VoteRequest: {
-            /** A */
-            a: string;
-            /** B */
-            b: string;
+        gemel__serve__improve__ConsentRequest: {
             /**
-             * Choice
+             * Consent
              * @enum {string}
              */
-            choice: "a" | "b" | "tie";
-            /** Question */
-            question: string;
+            consent: "train" | "keep";
+        };
+        /**
+         * ConsentRequest
+         * @description What somebody's messages may be used for.
+         */
+        gemel__serve__people__ConsentRequest: {
+            /**
+             * Consent
+             * @enum {string}
+             */
+            consent: "include" | "context" | "exclude";
         };
         /**
          * PairRequest
@@ -2805,6 +3233,23 @@ export interface components {
             name: string;
             /** Scopes */
             scopes?: ("chat" | "names" | "train" | "admin")[];
+        };
+        /**
+         * VoteRequest
+         * @description One blind choice between two systems.
+         */
+        gemel__serve__talks__VoteRequest: {
+            /** A */
+            a: string;
+            /** B */
+            b: string;
+            /**
+             * Choice
+             * @enum {string}
+             */
+            choice: "a" | "b" | "tie";
+            /** Question */
+            question: string;
         };
     };
     responses: never;
@@ -3876,6 +4321,122 @@ export interface operations {
             };
         };
     };
+    consent_api_conversations__conversation__consent_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["gemel__serve__improve__ConsentRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     messages_api_conversations__conversation__messages_get: {
         parameters: {
             query?: never;
@@ -4545,6 +5106,206 @@ export interface operations {
             };
         };
     };
+    feedback_api_feedback_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgedInfo"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_api_feedback_export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     forgetting_api_forget_post: {
         parameters: {
             query?: never;
@@ -4637,6 +5398,208 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    state_api_improve_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImproveInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    accept_aside_api_improve_accept_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description Too Many Requests */
@@ -5936,6 +6899,208 @@ export interface operations {
             };
         };
     };
+    monitor_api_monitor_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    look_api_monitor_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Begun"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     pair_api_pair_post: {
         parameters: {
             query?: never;
@@ -6162,7 +7327,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ConsentRequest"];
+                "application/json": components["schemas"]["gemel__serve__people__ConsentRequest"];
             };
         };
         responses: {
@@ -6756,6 +7921,107 @@ export interface operations {
             };
         };
     };
+    rollback_api_rollback_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Promoted"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     rules_api_rules_get: {
         parameters: {
             query?: never;
@@ -7162,6 +8428,122 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    promote_run_api_runs__run__promote_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromoteRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Promoted"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description Too Many Requests */
@@ -7965,7 +9347,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["gemel__serve__own__VoteRequest"];
+                "application/json": components["schemas"]["gemel__serve__talks__VoteRequest"];
             };
         };
         responses: {

@@ -19,12 +19,17 @@ export function Voices({ runs, act }: { runs: readonly Schema["RunInfo"][]; act:
             {r.current && <span className="text-good">{t.current}</span>}
             {!r.servable && <span className="text-warn">{t.unservable}</span>}
             <span className="ml-auto flex gap-4">
+              {!r.current && r.servable && (
+                <button type="button" className="link" aria-label={`${t.promote}: ${r.id}`} onClick={() =>
+                  act(() => got(client.POST("/api/runs/{run}/promote", { params: { path: { run: r.id } }, body: { anyway: false } })))}>{t.promote}</button>
+              )}
               {pages.has(`run-${r.id}`) && <button type="button" className="link" onClick={() => act(() => openReport(`run-${r.id}`))}>{t.trainingReport}</button>}
               {pages.has(`likeness-${r.id}`) && <button type="button" className="link" onClick={() => act(() => openReport(`likeness-${r.id}`))}>{t.likeness}</button>}
             </span>
           </li>
         ))}
       </ul>
+      {runs.length > 1 && <button type="button" className="button mt-3" onClick={() => act(() => got(client.POST("/api/rollback")))}>{t.rollBack}</button>}
     </section>
   );
 }
