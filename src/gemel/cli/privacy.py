@@ -14,6 +14,7 @@ from gemel.cli.output import show_progress, table, twin_option
 if TYPE_CHECKING:
     from gemel.pipeline.forget import Forgotten
     from gemel.privacy.holdings import Holdings
+    from gemel.workspace import Workspace
 
 
 @click.group()
@@ -140,6 +141,44 @@ def check(text: str | None, twin: Path) -> None:
         for span in scrubber.findings(given):
             click.echo(f"{span.start}-{span.end}\t{span.kind}\t{given[span.start : span.end]}", err=True)
         click.echo(scrubber.text(given))
+
+
+@command.command()
+@click.option("--keyring", is_flag=True, help="Keep the passphrase in the system's keyring.")
+@twin_option
+def lock(twin: Path, keyring: bool) -> None:
+    """Encrypt the vault under a passphrase, which is asked for twice.
+
+    From then on gemel needs it: in GEMEL_PASSPHRASE, or in the system's keyring. Nobody can restore names without it.
+    """
+    from gemel.privacy.cipher import VARIABLE, keep_passphrase
+    from gemel.workspace import Workspace
+
+    workspace = Workspace(twin)
+    passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, type=str)
+    if keyring:
+        keep_passphrase(workspace.vault_path, passphrase)
+    _lock(workspace, passphrase)
+    click.echo("The vault is locked." + ("" if keyring else f" gemel needs its passphrase in {VARIABLE}."))
+
+
+@command.command()
+@twin_option
+def unlock(twin: Path) -> None:
+    """Write the vault in the open again."""
+    from gemel.workspace import Workspace
+
+    _lock(Workspace(twin), None)
+    click.echo("The vault is no longer encrypted.")
+
+
+def _lock(workspace: Workspace, passphrase: str | None) -> None:
+    from contextlib import closing
+
+    from gemel.privacy.vault import Vault
+
+    with workspace.lock("lock"), closing(Vault(workspace.vault_path)) as vault:
+        vault.lock(passphrase)
 
 
 def tell(done: Forgotten) -> None:

@@ -3,8 +3,8 @@
 An *entity* is one thing in the world (a person, a phone number), a *form* one way in which it was
 written. An entity keeps one pseudonym for good; each further form gets a variant of it, so that
 `restore` gives back exactly what stood there. Processes that share a file agree. The file is never
-exported and never served. Text that contained something looking like a pseudonym before scrubbing
-is restored wrongly; `restore` cannot know.
+exported and never served; `lock` encrypts what is readable in it (see `cipher`). Text that contained something
+looking like a pseudonym before scrubbing is restored wrongly; `restore` cannot know.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from threading import RLock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gemel.errors import DamagedCheckpoint
+from gemel.privacy.cipher import Cipher, Sealed, new_key, opened, wrap
 from gemel.privacy.pseudonyms import forms, given_names
 
 __all__ = ["NAME", "TAG", "Form", "Vault", "case_of", "with_case"]
@@ -60,6 +61,7 @@ class Vault:
 
     Raises:
         DamagedCheckpoint: when the file is no vault.
+        Refused: when it is locked and the passphrase is missing or wrong.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,6 +85,12 @@ class Vault:
         self._known: dict[tuple[str, str, str], str] = {}
         self._back: dict[str, Form] = {}
         self._key: bytes | None = None
+        self._wrapped = self._kept("wrapped")
+        try:
+            self._cipher = opened(self._wrapped, path)
+        except BaseException:
+            self._db.close()
+            raise
 
     def pseudonym(self, kind: str, original: str, *, entity: str = "", avoid: frozenset[str] = frozenset()) -> str:
         """What stands for `original`, made on first sight.
@@ -101,13 +109,14 @@ class Vault:
         """What a pseudonym (a tag, or a name in any case) stands for; None if it is none."""
         found = self._back.get(pseudonym.lower())
         if found is None:
+            self._renew()
             row = self._db.execute(
                 "SELECT kind, key, original FROM forms JOIN entities ON entity = id WHERE pseudonym = ?",
                 (pseudonym.lower(),),
             ).fetchone()
             if row is None:
                 return None
-            found = self._back[pseudonym.lower()] = Form(*row)
+            found = self._back[pseudonym.lower()] = self._form(*row)
         return found
 
     def restore(self, text: str) -> str:
@@ -138,8 +147,9 @@ class Vault:
 
     def pseudonyms(self, kind: str, key: str) -> list[str]:
         """Every pseudonym of an entity, lower-cased."""
+        self._renew()
         query = "SELECT pseudonym FROM forms JOIN entities ON entity = id WHERE kind = ? AND key = ?"
-        return [row[0] for row in self._db.execute(query, (kind, key))]
+        return [row[0] for row in self._db.execute(query, (kind, self._cipher.hide(key, "key")))]
 
     def counts(self) -> Counter[str]:
         """How many entities are kept, by kind."""
@@ -148,7 +158,7 @@ class Vault:
     def remove(self, kind: str, key: str) -> int:
         """Forget an entity: its pseudonym can never be restored, nor given to another. Returns the forms removed."""
         with self._writing():
-            row = self._db.execute("SELECT id, stem FROM entities WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+            row = self._entity(kind, key)
             if row is None:
                 return 0
             gone = self._db.execute("DELETE FROM forms WHERE entity = ?", (row[0],)).rowcount
@@ -163,8 +173,9 @@ class Vault:
         """A hash (128 bits, hex) under a key of this vault: whoever has it can test a guess and read nothing."""
         if self._key is None:
             with self._writing():
-                self._db.execute("INSERT OR IGNORE INTO keys VALUES ('seal', ?)", (os.urandom(32),))
-                (self._key,) = self._db.execute("SELECT value FROM keys WHERE name = 'seal'").fetchone()
+                made = self._cipher.hide(os.urandom(32).hex(), "seal")
+                self._db.execute("INSERT OR IGNORE INTO keys VALUES ('seal', ?)", (made,))
+                self._key = bytes.fromhex(self._cipher.show(self._kept("seal"), "seal"))
         data = "\x1f".join(parts).encode("utf-8", "surrogatepass")
         return blake2b(data, key=self._key, digest_size=16).hexdigest()
 
@@ -179,15 +190,65 @@ class Vault:
         """What was marked as forgotten."""
         return frozenset(row[0] for row in self._db.execute("SELECT id FROM forgotten WHERE what = ?", (what,)))
 
+    @property
+    def locked(self) -> bool:
+        """Whether what is in the file is encrypted."""
+        return self._wrapped is not None
+
+    def lock(self, passphrase: str | None) -> None:
+        """Encrypt the file under a passphrase, or under another one; None: write it in the open again.
+
+        Raises:
+            ConfigError: when the passphrase is too short.
+            MissingExtra: when the package for it is not installed.
+        """
+        key = new_key() if passphrase is not None else None
+        wrapped = wrap(key, passphrase) if key is not None and passphrase is not None else None
+        with self._writing():
+            old, new = self._cipher, Sealed(key) if key is not None else Cipher()
+            for table, column in (("entities", "key"), ("forms", "original"), ("keys", "value")):
+                where = " WHERE name = 'seal'" if table == "keys" else ""
+                name = "seal" if table == "keys" else column
+                rows = self._db.execute(f"SELECT rowid, {column} FROM {table}{where}").fetchall()
+                changed = [(new.hide(old.show(value, name), name), row) for row, value in rows]
+                self._db.executemany(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", changed)
+            self._db.execute("DELETE FROM keys WHERE name = 'wrapped'")
+            if wrapped is not None:
+                self._db.execute("INSERT INTO keys VALUES ('wrapped', ?)", (wrapped,))
+        self._renew()
+        self._db.execute("VACUUM")  # no page keeps what stood there before
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Release the file."""
         self._db.close()
+
+    def _kept(self, name: str) -> Any:
+        row = self._db.execute("SELECT value FROM keys WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def _renew(self) -> None:
+        """Another process may have locked or unlocked the file."""
+        wrapped = self._kept("wrapped")
+        if wrapped != self._wrapped:
+            self._cipher, self._wrapped = opened(wrapped, self.path), wrapped
+
+    def _form(self, kind: str, key: str, original: str) -> Form:
+        return Form(kind, self._cipher.show(key, "key"), self._cipher.show(original, "original"))
+
+    def _entity(self, kind: str, key: str) -> tuple[int, str] | None:
+        hidden = self._cipher.hide(key, "key")
+        row: tuple[int, str] | None = self._db.execute(
+            "SELECT id, stem FROM entities WHERE kind = ? AND key = ?", (kind, hidden)
+        ).fetchone()
+        return row
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._renew()
                 yield
             except BaseException:
                 self._db.execute("ROLLBACK")
@@ -196,18 +257,22 @@ class Vault:
 
     def _add(self, kind: str, key: str, original: str, avoid: frozenset[str]) -> str:
         with self._writing():
-            row = self._db.execute("SELECT id, stem FROM entities WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+            row = self._entity(kind, key)
             if row is None:
                 stem = self._new_stem(kind, avoid)
-                number = self._db.execute("INSERT INTO entities (kind, key, stem) VALUES (?, ?, ?)", (kind, key, stem))
-                row = (number.lastrowid, stem)
+                hidden = self._cipher.hide(key, "key")
+                number = self._db.execute(
+                    "INSERT INTO entities (kind, key, stem) VALUES (?, ?, ?)", (kind, hidden, stem)
+                )
+                row = (number.lastrowid or 0, stem)
             entity, stem = row
+            written = self._cipher.hide(original, "original")
             have = self._db.execute(
-                "SELECT pseudonym FROM forms WHERE entity = ? AND original = ?", (entity, original)
+                "SELECT pseudonym FROM forms WHERE entity = ? AND original = ?", (entity, written)
             ).fetchone()
             if have is None:
                 pseudonym = self._new_form(kind, entity, stem, avoid)
-                self._db.execute("INSERT INTO forms VALUES (?, ?, ?)", (pseudonym.lower(), entity, original))
+                self._db.execute("INSERT INTO forms VALUES (?, ?, ?)", (pseudonym.lower(), entity, written))
             else:
                 pseudonym = have[0].capitalize() if kind == NAME else have[0]
         self._known[kind, key, original] = pseudonym
@@ -240,8 +305,9 @@ class Vault:
         raise AssertionError("forms never end")
 
     def _all(self) -> dict[str, Form]:
+        self._renew()
         rows = self._db.execute("SELECT pseudonym, kind, key, original FROM forms JOIN entities ON entity = id")
-        return {row[0]: Form(*row[1:]) for row in rows}
+        return {row[0]: self._form(*row[1:]) for row in rows}
 
 
 def case_of(word: str) -> str:
