@@ -25,12 +25,13 @@ from gemel.config import parse
 from gemel.evaluate.cases import Case, cases_of
 from gemel.evaluate.identity import Losses, measure_losses, text_of
 from gemel.evaluate.journal import Journal
-from gemel.evaluate.statistics import bootstrap, draws, ratio_of, sign_flip, sums
+from gemel.evaluate.statistics import bootstrap, draws, ratio_of, sums, swap_test
 from gemel.examples import Example, Role, Turn, write_examples
 from gemel.model.base import load_base, load_run
 from gemel.model.likelihood import LocalScorer
 from gemel.pipeline.evaluate import evaluate_run
 from gemel.pipeline.train import train_voice
+from gemel.track import Event, listening
 from gemel.workspace import Manifest, Workspace
 
 JUSTICES = ("Antonin Scalia", "Stephen G. Breyer", "Ruth Bader Ginsburg")
@@ -170,31 +171,39 @@ def _interval(gains: Gains) -> tuple[float, float, float]:
 
 
 def _difference(own: Gains, far: Gains) -> str:
-    """Own gain minus gain on another's turns: hearings of both are resampled, those they share are sign-flipped."""
-    hearings_ = list(dict.fromkeys((*own, *far)))
-    index = {h: i for i, h in enumerate(hearings_)}
-    ratios = []
-    for gains in (own, far):
-        table = np.zeros((2, len(hearings_)))
-        for hearing, pair in gains.items():
-            table[:, index[hearing]] = pair
-        ratios.append(ratio_of(table[0], table[1]))
-    found = bootstrap(lambda w: ratios[0](w) - ratios[1](w), draws(len(hearings_)))
-    shared = sorted(set(own) & set(far))
-    gaps = np.array([own[s][0] / own[s][1] - far[s][0] / far[s][1] for s in shared])
+    """Own gain minus gain on another's turns: hearings are resampled; in those they share, turns are exchanged."""
+    named = list(dict.fromkeys((*own, *far)))
+    tables = [np.array([gains.get(h, (0.0, 0.0)) for h in named]) for gains in (own, far)]  # (hearings, bits and bytes)
+    ratios = [ratio_of(table[:, 0], table[:, 1]) for table in tables]
+    found = bootstrap(lambda w: ratios[0](w) - ratios[1](w), draws(len(named)))
+    both = [i for i, h in enumerate(named) if h in own and h in far]
+    joint = np.concatenate([table[both] for table in tables])
+    p = swap_test(ratio_of(joint[:, 0], joint[:, 1]), len(both))
     span = f"({found.low:+.4f} to {found.high:+.4f})"
-    return f"{found.value:+.4f} bits/byte {span}, p = {sign_flip(gaps):.4f} over {len(shared)} shared hearings"
+    return f"{found.value:+.4f} bits/byte {span}, p = {p:.4f} over {len(both)} shared hearings"
 
 
-def speed(twin: Path, replies: int) -> None:
-    """Evaluate a trained twin and say how long it took."""
+def speed(twin: Path, replies: int, systems: Sequence[str]) -> None:
+    """Evaluate a trained twin and say how long each part took, by the clock and in CPU seconds."""
     workspace = Workspace(twin)
-    systems = ("base", "prompted", "voice", "impostor", "self")
-    config = workspace.config({"evaluate": {"replies": replies, "systems": systems}})
-    start = time.perf_counter()
-    manifest = evaluate_run(workspace, config)
-    print(f"{manifest.counts['kept']} replies, {time.perf_counter() - start:.0f} s")
-    print(manifest.extra["verdict"])
+    given = {"replies": replies, **({"systems": tuple(systems)} if systems else {})}
+    config = workspace.config({"evaluate": given})
+    begun: dict[str, tuple[float, float]] = {}
+    start, cpu = time.perf_counter(), time.process_time()
+
+    def hear(event: Event) -> None:
+        if event.name == "progress":
+            task = str(event.fields["task"])
+            now = time.perf_counter(), time.process_time()
+            one = begun.setdefault(task, now)
+            if event.fields["finished"]:
+                print(f"{task:<24}{now[0] - one[0]:>8.0f} s {now[1] - one[1]:>8.0f} s of CPU", flush=True)
+                del begun[task]
+
+    with listening(hear):
+        manifest = evaluate_run(workspace, config)
+    print(f"{manifest.counts['kept']} replies: {time.perf_counter() - start:.0f} s", end=", ")
+    print(f"{time.process_time() - cpu:.0f} s of CPU\n{manifest.extra['verdict']}")
 
 
 def main() -> None:
@@ -205,9 +214,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="optimiser steps of each twin, 2,048 tokens each")
     parser.add_argument("--replies", type=int, default=100)
     parser.add_argument("--folder", type=Path, default=None, help="where the twins are kept")
+    parser.add_argument("--system", action="append", default=[], help="only this system; may be given again")
     given = parser.parse_args()
     if given.what == "speed":
-        speed(given.path, given.replies)
+        speed(given.path, given.replies, given.system)
     else:
         folder = given.folder or Path(tempfile.mkdtemp(prefix="gemel-justices-"))
         justices(given.path, folder, given.steps, given.replies)

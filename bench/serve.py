@@ -1,10 +1,11 @@
 """Answering: first token, tokens a second at 1, 4 and 16 chats, memory; beside transformers' `generate`.
 
-    python bench/serve.py [--base seedling] [--shape S|M] [--threads N] [--http] [--seconds 60]
+    python bench/serve.py [--base seedling] [--shape S|M] [--threads N] [--http] [--seconds 60] [--adapters 8]
 
 Both run in one process on the same fp32 weights, prompts (200 tokens) and lengths (60 new tokens), without
 an end token, alternating, each several times; the best and the median are printed. `--shape` builds a
-random model of 12 M or 135 M parameters. `--http` measures the whole server with the shipped base.
+random model of 12 M or 135 M parameters. `--http` measures the whole server with the shipped base. `--adapters N`
+measures switching among N adapters of rank 16 inside a batch, beside one folded into the weights.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import psutil
 import torch
 
 from gemel.config import ModelSection
+from gemel.model.adapters import Pair
 from gemel.model.base import Base, load_base
 from gemel.model.engine import Engine, Request
 
@@ -121,6 +123,40 @@ def compare(base: Base, repeats: int) -> list[dict[str, float]]:
     for engine in engines.values():
         engine.close()
     return rows
+
+
+def switching(base: Base, count: int, repeats: int) -> None:
+    """Tokens a second with one voice folded in, with one adapter beside, and with `count` of them in one batch."""
+    engine = Engine(base, batch=16)
+    draw = torch.Generator().manual_seed(0)
+    for i in range(count):
+        pairs = {}
+        for path, layer in base.model.named_modules():
+            if isinstance(layer, torch.nn.Linear) and path != "lm_head":
+                a = torch.randn(16, layer.in_features, generator=draw) / layer.in_features**0.5
+                pairs[path] = Pair(a, torch.randn(layer.out_features, 16, generator=draw) * 0.02)
+        engine.add(f"voice{i}", pairs)
+    ways = {"folded in": [""], "one adapter": ["voice0"], f"{count} adapters": [f"voice{i}" for i in range(count)]}
+    for chats in (1, 4, 16):
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        for r in range(repeats + 1):  # the first round warms up
+            for k, (way, names) in enumerate(ways.items()):
+                ids = prompts(base, chats, 7 * r + k)
+                start = time.perf_counter()
+                asked = [Request(ids=p, max_tokens=NEW, adapter=names[(i + r) % len(names)]) for i, p in enumerate(ids)]
+                engine.generate(asked)
+                if r:
+                    seconds[way].append(time.perf_counter() - start)
+        for way, values in seconds.items():
+            row = {
+                "chats": chats,
+                "voices": way,
+                "tokens/s best": round(chats * NEW / min(values), 1),
+                "tokens/s median": round(chats * NEW / statistics.median(values), 1),
+                "share of folded in (best)": round(min(seconds["folded in"]) / min(values), 2),
+            }
+            print(json.dumps(row), flush=True)
+    engine.close()
 
 
 def over_http(seconds: float, clients: int) -> None:
@@ -230,6 +266,7 @@ def main() -> None:
     options.add_argument("--http", action="store_true")
     options.add_argument("--seconds", type=float, default=20.0)
     options.add_argument("--clients", type=int, default=32)
+    options.add_argument("--adapters", type=int, default=0)
     given = options.parse_args()
     torch.set_num_threads(given.threads)
     load: Callable[[], float] = lambda: psutil.getloadavg()[0]  # noqa: E731
@@ -242,7 +279,10 @@ def main() -> None:
         if given.shape:
             base = shaped(given.shape, base.tokenizer, Path(folder))
         print(json.dumps({"base": given.shape or given.base, "parameters": base.parameters}))
-        compare(base, given.repeats)
+        if given.adapters:
+            switching(base, given.adapters, given.repeats)
+        else:
+            compare(base, given.repeats)
     print(json.dumps({"memory MB": round(psutil.Process().memory_info().rss / 2**20), "load after": load()}))
 
 

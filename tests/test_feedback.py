@@ -124,7 +124,13 @@ def test_versions_consent_and_export(store: Feedback) -> None:
     assert rows["conversation"]["consent"] == "train"
     assert rows["conversation"]["messages"][0]["edit"] == ("hey Mara",)
     assert rows["vote"] | {"id": "", "time": 0} == {
-        "kind": "vote", "id": "", "question": "q", "a": "main-1", "b": "main-2", "choice": "b", "time": 0,
+        "kind": "vote",
+        "id": "",
+        "question": "q",
+        "a": "main-1",
+        "b": "main-2",
+        "choice": "b",
+        "time": 0,
         "extra": {"device": "d1"},
     }
     assert rows["rule"]["text"] == "never say dear"

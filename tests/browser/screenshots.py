@@ -18,7 +18,7 @@ from gemel.workspace import Workspace
 from tests.browser.conftest import BROWSER
 from tests.serve.live import live_server
 
-SCREENS = ("chat", "train", "likeness", "traits", "compare", "privacy", "welcome")
+SCREENS = ("chat", "train", "likeness", "traits", "compare", "monitor", "privacy", "welcome")
 LOOKS = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 780)}
 
 
@@ -31,15 +31,28 @@ def _look(browser: Any, base: str, token: str, look: str, out: Path) -> None:
         page = context.new_page()
         page.goto(f"{base}/#/{screen}")
         page.wait_for_selector("main h1", timeout=60_000)
-        if screen == "chat":
-            page.fill("#write", "Good evening, Higgins. How is Eliza?")
-            page.keyboard.press("Enter")
-            page.wait_for_selector("[data-role=assistant][aria-busy=false]", timeout=60_000)
+        _use(page, screen)
         page.wait_for_timeout(1500)
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         image.quantize(64).save(out / f"{screen}-{look}.png", optimize=True)
         page.close()
     context.close()
+
+
+def _use(page: Any, screen: str) -> None:
+    """Ask what makes a screen worth looking at."""
+    if screen == "chat":
+        page.fill("#write", "Good evening, Higgins. How is Eliza?")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[data-role=assistant][aria-busy=false]", timeout=60_000)
+    elif screen == "compare" and page.get_by_role("button", name="Ask", exact=True).count():
+        page.get_by_role("button", name="Ask", exact=True).click()
+        page.get_by_role("heading", name="The second").wait_for(timeout=120_000)
+    elif screen == "traits" and page.get_by_role("button", name="Write them").count():
+        page.get_by_role("button", name="Write them").click()
+        page.get_by_text("words differ from the first").wait_for(timeout=240_000)
+        page.get_by_role("heading", name="Essays").scroll_into_view_if_needed()
+        page.get_by_text("words differ from the first").scroll_into_view_if_needed()
 
 
 def main(twin: Path, out: Path) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 MOST_JAVASCRIPT = 250_000
 """Bytes that a first visit may load, compressed."""
 ANSWERED = "[data-role=assistant][aria-busy=false]"
-SCREENS = ("chat", "train", "likeness", "traits", "compare", "privacy", "welcome")
+SCREENS = ("chat", "train", "likeness", "traits", "compare", "monitor", "privacy", "welcome")
 
 
 @pytest.fixture(name="talk", scope="module")
@@ -36,10 +36,10 @@ def _talk(site: Site) -> Any:
     page.get_by_label("Minutes to train").fill("0.2")
     page.get_by_text("about 12 seconds").wait_for()
     page.get_by_role("button", name="Train", exact=True).click()
-    page.locator("[aria-current=step]", has_text="Train the voice").wait_for(timeout=120_000)
+    page.locator("[aria-current=step]", has_text="Train the voice").wait_for(timeout=400_000)
     page.reload()
     page.locator("[aria-current=step]").wait_for(timeout=60_000)
-    page.get_by_role("button", name="Talk to it").click(timeout=280_000)
+    page.get_by_role("button", name="Talk to it").click(timeout=400_000)
     page.wait_for_selector("#write", timeout=60_000)
     return page
 
@@ -50,7 +50,7 @@ def _say(page: Any, text: str) -> None:
     page.wait_for_selector(ANSWERED, timeout=60_000)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1000)
 def test_an_export_becomes_a_talk_and_a_correction_is_kept(site: Site, talk: Any) -> None:
     assert talk.get_by_test_id("disclosure").inner_text().startswith("AI imitation of")
     _say(talk, "Where is Eliza?")

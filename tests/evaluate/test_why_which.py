@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from gemel.evaluate.answers import Answer
 from gemel.evaluate.cases import cases_of
 from gemel.evaluate.ngram import NgramScorer
 from gemel.evaluate.which import Place, ballots, count_votes, which_page
-from gemel.evaluate.why import why
-from gemel.examples import Role, TraitValue, Turn
+from gemel.evaluate.why import followed, why
+from gemel.examples import Example, Role, TraitValue, Turn
+from gemel.model.card import Card
 from gemel.speaker import Likelihood, Scorer
 
 
@@ -57,6 +59,23 @@ def test_traits_add_what_leaving_them_out_costs() -> None:
     scorer = Fixed({"well": 1.0})
     found = why(scorer, scorer, (), Turn(role=Role.me, parts=("well",)), traits={"year": 2020, "hour": 9})
     assert found.traits == {k: pytest.approx(1 / 0.6931, abs=1e-3) for k in ("year", "hour")}
+
+
+def test_habits_of_the_card_are_told_where_the_reply_follows_them() -> None:
+    turns = tuple(
+        Turn(
+            role=Role.me if i % 2 else Role.other, parts=("ok cool 🎉" if i % 2 else "Well, I see.",), learn=bool(i % 2)
+        )
+        for i in range(40)
+    )
+    measured = Card.measure([Example(id="e", kind="chat", turns=turns)], name="Anna", languages=("en",))
+    card = replace(measured, rules=("never say sorry",))
+    found = followed(card, ("ok fine 🎉",))
+    assert found[0] == "rule: never say sorry"
+    assert any("small letter" in h for h in found)
+    assert any("🎉" in h for h in found)
+    assert any("“ok”" in h for h in found)
+    assert followed(card, ("It is a very long story, which I should not like to tell you today at all.",)) == found[:1]
 
 
 def test_tokens_without_text_are_stretched_over_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import conversation, tiny_base
@@ -9,7 +11,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, Mistral
 
 from gemel.examples import Example, Role, Turn
 from gemel.model.base import Base
-from gemel.model.likelihood import LocalScorer, shorten
+from gemel.model.likelihood import LocalScorer, merge, shorten
 from gemel.model.packed import Layout, Piece, pack, packing, token_losses
 from gemel.model.template import Encoded
 
@@ -43,6 +45,22 @@ def test_neighbours_and_batch_size_do_not_matter(base: Base) -> None:
     for pair, one in zip(PAIRS, together, strict=True):
         (alone,) = LocalScorer(base, batch_tokens=64).likelihoods([pair])
         assert alone.nats == pytest.approx(one.nats, abs=1e-4)
+
+
+def test_replies_of_one_conversation_are_read_once(base: Base) -> None:
+    talk = conversation(3, turns=8).pairs()
+    pairs = [*talk, *PAIRS, *talk]  # the same reply twice is no beginning of itself
+    pieces = [
+        Piece(base.template.encode_pair(*pair), Example(id="", kind="pair", turns=(*pair[0], pair[1])))
+        for pair in pairs
+    ]
+    rows = merge(pieces)
+    assert sum(len(r.piece.encoded.ids) for r in rows) < 0.7 * sum(len(p.encoded.ids) for p in pieces)
+    assert sorted({i for r in rows for i in r.owners}) == list(range(len(pairs)))
+    for pair, likelihood in zip(pairs, LocalScorer(base).likelihoods(pairs), strict=True):
+        assert likelihood.nats == pytest.approx(plainly(base, *pair), abs=1e-4)
+    apart = [Piece(p.encoded, replace(p.example, traits={"year": i})) for i, p in enumerate(pieces)]
+    assert len(merge(apart)) == len(pieces)
 
 
 def test_the_empty_context_gives_the_unconditional_likelihood(base: Base) -> None:

@@ -21,6 +21,8 @@ __all__ = ["command"]
 @click.option("--metric", "metrics", multiple=True, help="Only this metric; may be given again.")
 @click.option("--system", "systems", multiple=True, help="Only this system; may be given again.")
 @click.option("--all", "show_all", is_flag=True, help="Print every score, not only the headlines.")
+@click.option("--names", is_flag=True, help="Also write the report with real names, for you alone.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending to `model.server`.")
 @twin_option
 def command(
     runs: tuple[str, ...],
@@ -28,23 +30,31 @@ def command(
     metrics: tuple[str, ...],
     systems: tuple[str, ...],
     show_all: bool,
+    names: bool,
+    yes: bool,
     twin: Path,
 ) -> None:
     """Measure how alike the twin is, on held-out replies.
 
-    RUNS are ids of trained voices; none: the current one. Several are measured and laid side by side.
-    A stopped evaluation goes on where it was.
+    RUNS are ids of trained voices; none: the current one, or, where there is none, `model.server` under card and
+    memory. Several are measured and laid side by side. A stopped evaluation goes on where it was.
     """
-    from gemel.pipeline.evaluate import compare_runs, evaluate_run, read_scores
+    from gemel.pipeline.evaluate import compare_runs, evaluate_run, name_report, read_scores
     from gemel.workspace import Workspace
 
     given: dict[str, Any] = {"replies": replies, "metrics": metrics, "systems": systems}
     workspace = Workspace(twin)
     config = workspace.config({"evaluate": {k: v for k, v in given.items() if v}})
+    if not (runs or workspace.current() or yes) and (server := config.model.server):
+        click.confirm(
+            f"Up to {config.evaluate.replies} held-out conversations, the card and what memory finds for them will be "
+            f"sent to {server} (in pseudonyms). Go on?",
+            abort=True,
+        )
     for run in runs or (None,):
         with show_progress():
             manifest = evaluate_run(workspace, config, run)
-        name = run or workspace.current() or ""
+        name = str(manifest.extra.get("name") or run or workspace.current())
         verdict, scores = read_scores(workspace.eval(name))
         click.echo(verdict.sentence)
         for warning in verdict.warnings:
@@ -52,6 +62,8 @@ def command(
         primary = str(manifest.extra.get("primary", "voice"))
         click.echo("\n" + _summary(scores, primary, show_all) + "\n")
         click.echo(f"Report: {workspace.eval(name) / 'report.html'}")
+        if names:
+            click.echo(f"With names, for you alone: {name_report(workspace, config, name)}")
     if len(runs) > 1:
         click.echo(f"Side by side: {compare_runs(workspace, runs)}")
 

@@ -41,3 +41,75 @@ def dataset(target: Path, name: str, form: str, hf: bool, twin: Path) -> None:
     with show_progress():
         counts = export_dataset(Workspace(twin), target, name, form=form, hf=hf)
     click.echo(f"{sum(counts.values()):,} examples in {len(counts)} splits: {target}")
+
+
+@command.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--run", default=None, help="A trained voice; default: the current one.")
+@click.option("--memory", is_flag=True, help="The examples too, others' words among them (under pseudonyms).")
+@click.option("--name", default="", help="Shown over conversations; default: the pseudonym.")
+@twin_option
+def twin(target: Path, run: str | None, memory: bool, name: str, twin: Path) -> None:
+    """Write the twin to TARGET: one file where it ends in .gemel, else a folder. `gemel load` brings it back."""
+    from gemel.pipeline.portable import export_twin
+    from gemel.workspace import Workspace
+
+    workspace = Workspace(twin)
+    with show_progress():
+        made = export_twin(workspace, workspace.config(), target, run=run, memory=memory, name=name)
+    held = f"the voice {made.about.run}" if made.about.run else "no voice, the card only"
+    click.echo(f"{target}: {held}, {made.files} files, {made.bytes / 1e6:,.1f} MB")
+    click.echo(f"id {made.id}   (compare it where it is loaded: gemel load --expect)")
+    for warning in made.warnings:
+        click.secho(f"Note: {warning}.", fg="yellow", err=True)
+
+
+@command.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--spec", type=click.Choice(["v3", "v2"]), default="v3", show_default=True, help="Of character cards.")
+@click.option("--examples", type=click.IntRange(0, 50), default=0, help="Exchanges of training to include.")
+@twin_option
+def character(target: Path, spec: str, examples: int, twin: Path) -> None:
+    """Write a character card (JSON) to TARGET, for programs that play characters."""
+    from gemel.pipeline.character import export_character
+    from gemel.workspace import Workspace
+
+    workspace = Workspace(twin)
+    export_character(workspace, workspace.config(), target, spec=spec, examples=examples)
+    click.echo(f"{target}: the card, and {examples or 'no'} exchanges. It imitates how they write, not what they know.")
+
+
+@command.command()
+@click.argument("target", type=click.Path(path_type=Path), required=False)
+@twin_option
+def prompt(target: Path | None, twin: Path) -> None:
+    """Write the card as a system prompt for any large model, to TARGET or to the terminal."""
+    from gemel.pipeline.character import system_prompt
+    from gemel.workspace import Workspace, atomic
+
+    workspace = Workspace(twin)
+    text = system_prompt(workspace, workspace.config())
+    if target is None:
+        click.echo(text)
+        return
+    with atomic(target) as path:
+        path.write_text(text + "\n", encoding="utf-8")
+    click.echo(f"{target}: {len(text):,} characters")
+
+
+@command.command()
+@click.argument("target", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--run", default=None, help="A trained voice; default: the current one.")
+@click.option("--dtype", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@twin_option
+def merged(target: Path, run: str | None, dtype: str, twin: Path) -> None:
+    """Write the voice folded into its base to the folder TARGET, as other programs load models."""
+    from gemel.pipeline.merged import export_merged
+    from gemel.workspace import Workspace
+
+    workspace = Workspace(twin)
+    with show_progress():
+        made = export_merged(workspace, workspace.config(), target, run=run, dtype=dtype)
+    click.echo(f"{target}: {made.parameters:,} parameters, {dtype}, template {made.template}")
+    for warning in made.warnings:
+        click.secho(f"Note: {warning}.", fg="yellow", err=True)

@@ -97,8 +97,7 @@ def ask(
     Args:
         together: conversations in flight at once; the engine decodes them as one batch.
     """
-    todo = [c for c in cases if _key(system, c) not in journal]
-    todo.sort(key=lambda c: sum(len(p) for t in c.context for p in t.parts))
+    todo = [c for c in cases if _key(system, c) not in journal]  # by session: an engine reads what they share once
 
     def one(case: Case) -> tuple[Reply, float]:
         limit = DOCUMENT_TOKENS if case.kind in DOCUMENTS else max_tokens

@@ -92,7 +92,7 @@ def under(system: str, context: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def measure_losses(
-    scorer: Scorer, system: str, texts: Sequence[Text], *, journal: Journal, batch: int = 64, prompt: str = ""
+    scorer: Scorer, system: str, texts: Sequence[Text], *, journal: Journal, batch: int = 128, prompt: str = ""
 ) -> Losses:
     """Score every text, resuming from the journal.
 
@@ -100,7 +100,6 @@ def measure_losses(
         prompt: an instruction put before every context.
     """
     todo = [t for t in texts if f"{system}|{t.key}" not in journal]
-    todo.sort(key=lambda t: sum(len(p) for turn in (*t.context, t.reply) for p in turn.parts))
     with progress(f"{system} scores", total=len(texts), unit="texts") as advance:
         advance(len(texts) - len(todo))
         for i in range(0, len(todo), batch):

@@ -47,6 +47,8 @@ class Scorers:
     twin: Scorer | None = None
     prompt: str = ""
     """The best instruction for the base; "": none was tried."""
+    traited: bool = False
+    """Whether the twin heeds traits."""
 
     def named(self) -> dict[str, tuple[Scorer, str]]:
         """System → scorer and instruction."""

@@ -98,10 +98,16 @@ def _whys(study: Study) -> list[str]:
     out = []
     for found in study.whys.values():
         words = sorted(found.words, key=lambda w: -abs(w.bits))[:10]
-        if words:
-            text = trim(" ".join(w.text.strip() for w in found.words), 30)
-            chart = bars([(w.text.strip(), w.bits) for w in words], form=lambda v: f"{v:+.1f} bits")
-            out.append(figure(chart, text, note=f"{found.total:+.1f} bits in all"))
+        if not words:
+            continue
+        text = trim(" ".join(w.text.strip() for w in found.words), 30)
+        chart = bars([(w.text.strip(), w.bits) for w in words], form=lambda v: f"{v:+.1f} bits")
+        out.append(figure(chart, text, note=f"{found.total:+.1f} bits in all"))
+        rows = [("own words nearby", trim(n.text, 30), f"{n.score:.2f}") for n in found.similar]
+        rows += [("card", habit, "") for habit in found.habits]
+        rows += [("trait", name, f"{bits:+.2f} bits") for name, bits in found.traits.items()]
+        if rows:
+            out.append(table(["what speaks for it", "", ""], rows))
     return out
 
 

@@ -7,7 +7,7 @@ once, in `likeness`, for all metrics alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,14 +19,17 @@ from gemel.errors import TooLittle
 from gemel.evaluate.cases import Burst, Case, Pool, session_index
 from gemel.evaluate.statistics import Statistic
 
-__all__ = ["DOCUMENTS", "Embed", "Metric", "Sample", "Shared", "bare_text", "trim"]
+__all__ = ["DOCUMENTS", "EMBEDDED", "Embed", "Metric", "Sample", "Shared", "bare_text", "evenly", "trim"]
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts → (n, d) unit rows."""
 
-_SITUATIONS = 800
+_SITUATIONS = 400
 _READ = 400
 """Characters of a text that are embedded."""
+
+EMBEDDED = 300
+"""Replies that are embedded for a metric at most, evenly taken: meaning is the slowest thing measured."""
 
 DOCUMENTS = ("slice", "essay", "knowledge")
 """Kinds whose length is set by the corpus builder and not by the person."""
@@ -52,6 +55,11 @@ def trim(text: str, words: int) -> str:
     return text[:end]
 
 
+def evenly(total: int, most: int) -> list[int]:
+    """At most `most` of the numbers below `total`, evenly taken."""
+    return [] if total <= 0 else np.unique(np.linspace(0, total - 1, min(most, total)).astype(int)).tolist()
+
+
 class Shared:
     """What all samples of an evaluation have in common; embeddings are kept.
 
@@ -62,6 +70,7 @@ class Shared:
         embed: sentence embeddings; None where no embedder is installed.
         support: passages of memory that a claim may rest on.
         languages: ISO 639-1 codes to tell apart.
+        embedded: ids of the cases whose replies are embedded; empty: all.
     """
 
     def __init__(
@@ -73,12 +82,14 @@ class Shared:
         embed: Embed | None = None,
         support: Sequence[str] = (),
         languages: Sequence[str] = ("en",),
+        embedded: Collection[str] = (),
     ) -> None:
         self.own = tuple(own)
         self.others = tuple(others)
         self.learned = tuple(learned)
         self.support = tuple(support)
         self.languages = tuple(languages)
+        self.embedded = frozenset(embedded)
         self.cache: dict[str, Any] = {}
         """What a metric fitted once for all systems, by the metric's name."""
         self._embed = embed
@@ -91,11 +102,9 @@ class Shared:
 
     @cached_property
     def situations(self) -> tuple[Pool, ...]:
-        """Own replies that answer something, at most 800, evenly taken: where similar contexts are looked for."""
+        """Own replies that answer something, at most 400, evenly taken: where similar contexts are looked for."""
         known = [p for p in self.own if p.incoming]
-        if len(known) <= _SITUATIONS:
-            return tuple(known)
-        return tuple(known[i] for i in np.linspace(0, len(known) - 1, _SITUATIONS).astype(int))
+        return tuple(known[i] for i in evenly(len(known), _SITUATIONS))
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) unit rows, each distinct text encoded once by its first 400 characters.
@@ -160,6 +169,22 @@ class Sample:
     def documents(self) -> bool:
         """Whether most cases are pieces of documents."""
         return sum(c.kind in DOCUMENTS for c in self.cases) > len(self.cases) / 2
+
+    def embedded(self) -> Sample:
+        """The replies that are embedded, over the same sessions."""
+        chosen = self.shared.embedded
+        keep = [i for i, c in enumerate(self.cases) if not chosen or c.id in chosen]
+        if len(keep) == len(self.cases):
+            return self
+        return Sample(
+            cases=[self.cases[i] for i in keep],
+            replies=[self.replies[i] for i in keep],
+            truths=[self.truths[i] for i in keep],
+            index=self.index[np.array(keep, dtype=np.int64)],
+            sessions=self.sessions,
+            shared=self.shared,
+            permuted=self.permuted,
+        )
 
     def need(self, replies: int) -> None:
         """Refuse a sample that is too small.

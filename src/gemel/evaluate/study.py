@@ -19,11 +19,12 @@ from gemel.evaluate.journal import Journal
 from gemel.evaluate.leak import leak_scores
 from gemel.evaluate.likelihoods import Scorers, score_likelihoods
 from gemel.evaluate.likeness import Board, measure, primary_of, with_holm
-from gemel.evaluate.sample import Embed, Shared, trim
+from gemel.evaluate.sample import EMBEDDED, Embed, Shared, evenly, trim
 from gemel.evaluate.speed import speed_scores
 from gemel.evaluate.verdict import judge
-from gemel.evaluate.why import Why, why
+from gemel.evaluate.why import Near, Why, followed, why
 from gemel.examples import Example
+from gemel.model.card import Card
 from gemel.scores import Score, Verdict
 from gemel.speaker import Speaker
 
@@ -82,6 +83,7 @@ def study(
     answers: Journal,
     losses: Journal,
     embed: Embed | None = None,
+    card: Card | None = None,
 ) -> Study:
     """Measure every system on the held-out replies.
 
@@ -90,6 +92,7 @@ def study(
         scorers: models with log-probabilities; None where there are none.
         answers, losses: journals of what was already done.
         embed: sentence embeddings.
+        card: for the habits that an explained reply follows.
 
     Raises:
         TooLittle: when not one held-out reply is there.
@@ -114,6 +117,7 @@ def study(
         embed=embed,
         support=material.learned,
         languages=material.languages,
+        embedded=[found.cases[i].id for i in evenly(len(found.cases), EMBEDDED)],
     )
     table = _answer_all(found.cases, speakers, shared, section, answers)
     board = Board(cases=found.cases, answers=table, shared=shared)
@@ -142,7 +146,7 @@ def study(
         rival=rival,
         curve=curve,
         curve_refused=curve_refused,
-        whys=_explain(found.cases, table, scorers),
+        whys=_explain(found.cases, table, scorers, shared, card),
     )
 
 
@@ -155,17 +159,35 @@ def _curve(
         return (), error.message
 
 
-def _explain(cases: Sequence[Case], table: Mapping[str, Sequence[Answer]], scorers: Scorers | None) -> dict[str, Why]:
+def _explain(
+    cases: Sequence[Case],
+    table: Mapping[str, Sequence[Answer]],
+    scorers: Scorers | None,
+    shared: Shared,
+    card: Card | None,
+) -> dict[str, Why]:
     """A few of the voice's replies, evenly taken, word by word."""
     if scorers is None or scorers.twin is None or "voice" not in table:
         return {}
     out: dict[str, Why] = {}
-    for i in range(0, len(cases), max(1, len(cases) // EXPLAINED)):
-        parts = tuple(trim(p, 40) for p in table["voice"][i].parts)
-        reply = replace(cases[i].truth, parts=parts, ids=())
-        if reply.text.strip() and len(out) < EXPLAINED:
-            out[cases[i].id] = Context().run(why, scorers.twin, scorers.base, cases[i].context, reply)
+    for i in evenly(len(cases), EXPLAINED):
+        case, parts = cases[i], tuple(trim(p, 40) for p in table["voice"][i].parts)
+        reply = replace(case.truth, parts=parts, ids=())
+        if reply.text.strip():
+            traits = case.traits if scorers.traited else None
+            found = Context().run(why, scorers.twin, scorers.base, case.context, reply, traits=traits)
+            habits = followed(card, parts) if card is not None else ()
+            out[case.id] = replace(found, similar=_nearest(reply.text, shared), habits=habits)
     return out
+
+
+def _nearest(text: str, shared: Shared, most: int = 3) -> tuple[Near, ...]:
+    """The person's own messages nearest in meaning, of those that are embedded anyway."""
+    pool = shared.situations
+    if not shared.embeds or not pool:
+        return ()
+    similar = shared.vectors([p.turn.text for p in pool]) @ shared.vectors([text])[0]
+    return tuple(Near(pool[i].turn.text, float(similar[i])) for i in (-similar).argsort()[:most])
 
 
 def _pools(cases: Sequence[Case]) -> list[Pool]:

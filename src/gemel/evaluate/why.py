@@ -1,4 +1,5 @@
-"""Why is this me? A reply word by word by log p(twin) − log p(base), with what each trait adds.
+"""Why is this me? A reply word by word by log p(twin) − log p(base), with what each trait adds, the person's own
+nearest messages and the habits of the card that it follows.
 
 A positive figure means that the twin expects the word more than the untrained base does: that is what was
 learned from the person. It explains the model, not the person.
@@ -9,15 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from gemel.evaluate.identity import LN2
 from gemel.evaluate.statistics import Floats
 from gemel.examples import TraitValue, Turn
+from gemel.model.card import Card, Habits
 from gemel.speaker import Likelihood, Scorer
+from gemel.text import emoji, fold, words
 
-__all__ = ["Shade", "Why", "why"]
+__all__ = ["Near", "Shade", "Why", "followed", "why"]
+
+_MOSTLY = 0.6
+"""Share of the person's messages from which on something is a habit."""
 
 _WORD = re.compile(r"\S+\s*")
 
@@ -33,6 +40,16 @@ class Shade:
     """Which message of the burst it stands in."""
 
 
+class Near(NamedTuple):
+    """Something the person wrote themself."""
+
+    text: str
+    score: float
+    """Cosine, or the probability of support where memory was asked."""
+    record: str = ""
+    title: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
     """A reply explained."""
@@ -44,6 +61,10 @@ class Why:
     """Bits of the whole reply."""
     traits: Mapping[str, float]
     """Trait → bits it adds, given all the others."""
+    similar: tuple[Near, ...] = ()
+    """The person's own messages that are nearest, the nearest first."""
+    habits: tuple[str, ...] = ()
+    """Rules of the card, and measured habits that the reply follows."""
 
 
 def why(
@@ -77,6 +98,35 @@ def why(
         total=total,
         traits={k: (one.total - scored[0].total) / LN2 for k, one in zip(traits or {}, scored[1:])},
     )
+
+
+def followed(card: Card, parts: Sequence[str]) -> tuple[str, ...]:
+    """The card's rules, and those of its measured habits that a reply follows, as short sentences."""
+    habits, text = card.chat or card.prose, [p for p in parts if p.strip()]
+    found = _followed(habits, text) if habits is not None and text else []
+    return (*(f"rule: {rule}" for rule in card.rules), *found)
+
+
+def _followed(habits: Habits, parts: Sequence[str]) -> list[str]:
+    said = [fold(w) for p in parts for w in words(p)]
+    count = sum(len(words(p)) for p in parts) / len(parts)
+    low, middle, high = habits.words
+    letters = [p.lstrip()[0] for p in parts if p.lstrip()[0].isalpha()]
+    bare = all(p.rstrip()[-1].isalnum() for p in parts)
+    stops = all(p.rstrip().endswith(".") for p in parts)
+    marks = {
+        f"begins with a small letter, as {habits.starts_low:.0%} of the person's do": habits.starts_low >= _MOSTLY
+        and bool(letters)
+        and all(c.islower() for c in letters),
+        f"ends without punctuation, as {habits.bare:.0%} do": habits.bare >= _MOSTLY and bare,
+        f"ends with a full stop, as {habits.full_stop:.0%} do": habits.full_stop >= _MOSTLY and stops,
+        f"{count:.0f} words; the person's have {middle:.0f} (most {low:.0f} to {high:.0f})": low <= count <= high,
+    }
+    out = [text for text, holds in marks.items() if holds]
+    if said and said[0] in map(fold, habits.openers):
+        out.append(f"opens with “{said[0]}”, one of the person's usual first words")
+    out += [f"uses “{w}”, one of the person's words" for w in habits.favourite_words if fold(w) in said]
+    return out + [f"uses {e}, one of the person's emoji" for e in habits.favourite_emoji if e in emoji(" ".join(parts))]
 
 
 def _by_character(found: Likelihood, length: int) -> Floats:

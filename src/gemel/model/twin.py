@@ -165,10 +165,11 @@ def prepare(workspace: Workspace, config: Config, dataset: str = "main") -> Part
     memory = Memory(workspace.memory_path, partial(choose_embedder, config.model.embedder))
     changed = memory.fingerprint != wanted or not workspace.card_path.exists()
     if changed:
-        train = list(_examples(workspace, dataset, ("train",)))
-        card = Card.measure(train, name=_me(manifest), languages=config.corpus.languages)
-        with atomic(workspace.card_path) as path:
-            card.save(path)
+        if manifest.stage != "load":  # a twin that was brought along brought its card
+            train = list(_examples(workspace, dataset, ("train",)))
+            card = Card.measure(train, name=_me(manifest), languages=config.corpus.languages)
+            with atomic(workspace.card_path) as path:
+                card.save(path)
         memory.sync(_examples(workspace, dataset, READ), fingerprint=wanted)
     card = Card.load(workspace.card_path)
     if workspace.feedback_path.exists():

@@ -152,7 +152,7 @@ class Bench:
         cases = [_case(q, me) for q in questions]
         journal = Journal(self.folder / "asked.jsonl", fingerprint("bench", {"run": name}, self.config.model))
         with contenders(self.workspace, self.config, name, me) as who:
-            speakers = who.speakers(who.card_text)
+            speakers = who.speakers(who.card.text())
             unknown = [s for s in systems if s not in speakers]
             if unknown:
                 raise ConfigError(f"there is no system '{unknown[0]}'", hint=f"Known: {', '.join(speakers)}")

@@ -1,7 +1,8 @@
 """Who takes part in an evaluation: the base, the base under instructions, the voice, and the ways the twin answers.
 
-The base and the run are loaded beside each other, because identity gain and the choice test need both.
-Memory may quote training text only: held-out replies are what is measured.
+The base and the run are loaded beside each other, because identity gain and the choice test need both. A twin
+that answers by a server has no voice and no log-probabilities: only its replies are measured. Memory may quote
+training text only: held-out replies are what is measured.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from dataclasses import dataclass, field
 from gemel.config import Config, ModelSection
 from gemel.evaluate.answers import Prompted
 from gemel.model.base import Base, load_base
+from gemel.model.card import Card
 from gemel.model.condition import Condition
 from gemel.model.engine import Engine
 from gemel.model.likelihood import LocalScorer
-from gemel.model.preface import remembering
-from gemel.model.twin import answers, prepare
+from gemel.model.preface import carded, remembering
+from gemel.model.twin import Instructed, Parts, answers, prepare
 from gemel.model.voice import Voice
+from gemel.remote import RemoteSpeaker
 from gemel.speaker import Scorer, Speaker
 from gemel.traits import TraitSpec
 from gemel.workspace import Workspace
 
-__all__ = ["Contenders", "base_section", "contenders"]
+__all__ = ["Contenders", "base_section", "contenders", "scorer_of"]
 
 LEARNED = ("train",)
 
@@ -32,14 +35,14 @@ LEARNED = ("train",)
 class Contenders:
     """The models of an evaluation."""
 
-    base: Scorer
-    twin: Scorer
-    card_text: str
-    """The card for a large model."""
-    card_small: str
-    """The card for a small model."""
+    card: Card
+    base: Scorer | None = None
+    """None where a server answers."""
+    twin: Scorer | None = None
+    traited: bool = False
+    """Whether the voice answers by traits."""
     answering: Mapping[str, Speaker] = field(default_factory=dict)
-    """base, memory, voice and assisted."""
+    """base, memory, voice and assisted; by a server base, prompted and memory."""
 
     def speakers(self, prompt: str) -> dict[str, Speaker]:
         """All systems, the base under `prompt` among them."""
@@ -54,11 +57,15 @@ def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset:
     """Load everyone who takes part.
 
     Args:
+        run: id of a voice; "" where `model.server` answers.
         me: the person's name in the examples.
     """
     with ExitStack() as stack:
         parts = prepare(workspace, config, dataset)
         stack.callback(parts.memory.close)
+        if not run:
+            yield stack.enter_context(_by_server(config, parts))
+            return
         twin = answers(workspace, config, parts, me=me, run=run, splits=LEARNED)
         stack.callback(twin.engine.close, drain=False)
         base = load_base(base_section(config, twin.engine.base), device=twin.engine.base.device)
@@ -67,9 +74,9 @@ def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset:
         preface = remembering(parts.card, parts.memory, splits=LEARNED)
         yield Contenders(
             base=LocalScorer(base),
-            twin=_scorer(workspace, run, twin.engine.base),
-            card_text=parts.card.text(),
-            card_small=parts.card.text(small=True),
+            twin=scorer_of(workspace, run, twin.engine.base),
+            card=parts.card,
+            traited=hasattr(twin.engine.base.model, "splice"),
             answering={
                 "base": Voice(engine, me=me, name="base"),
                 "memory": Voice(engine, me=me, name="memory", preface=preface),
@@ -79,12 +86,28 @@ def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset:
         )
 
 
+@contextmanager
+def _by_server(config: Config, parts: Parts) -> Iterator[Contenders]:
+    inner = RemoteSpeaker(config.model.server, config.model.server_model)
+    try:
+        yield Contenders(
+            card=parts.card,
+            answering={
+                "base": inner,
+                "prompted": Instructed(inner, carded(parts.card), name="prompted"),
+                "memory": Instructed(inner, remembering(parts.card, parts.memory, splits=LEARNED), name="memory"),
+            },
+        )
+    finally:
+        inner.close()
+
+
 def base_section(config: Config, twin: Base) -> ModelSection:
     """The model section that loads the run's own base."""
     return config.model.model_copy(update={"base": twin.name})
 
 
-def _scorer(workspace: Workspace, run: str, twin: Base) -> Scorer:
+def scorer_of(workspace: Workspace, run: str, twin: Base) -> Scorer:
     """The run's scorer, conditioned on traits where the run learned them."""
     splice = getattr(twin.model, "splice", None)
     if splice is None:

@@ -16,18 +16,21 @@ from gemel.errors import DamagedCheckpoint, MissingExtra, MissingStage
 from gemel.evaluate.cases import Pool, cases_of, own_replies
 from gemel.evaluate.journal import Journal
 from gemel.evaluate.likelihoods import Scorers
+from gemel.evaluate.named import named
 from gemel.evaluate.prompts import best_prompt, prompts
 from gemel.evaluate.report import compare, html_report, markdown_report
 from gemel.evaluate.sample import Embed
 from gemel.evaluate.study import Material, Study, study
 from gemel.examples import Example, read_examples
+from gemel.model.display import Display
 from gemel.pipeline.contenders import Contenders, contenders
+from gemel.records import stable_id
 from gemel.scores import Score, Verdict
 from gemel.sinks import EVENTS, open_sinks
 from gemel.track import emit
 from gemel.workspace import Manifest, Workspace, atomic, fingerprint
 
-__all__ = ["compare_runs", "embed_of", "evaluate_run", "load_material", "read_scores"]
+__all__ = ["compare_runs", "embed_of", "evaluate_run", "load_material", "name_report", "read_scores"]
 
 ANSWERS, LOSSES = "replies.jsonl", "losses.jsonl"
 _OWN = 3000
@@ -37,8 +40,10 @@ _OWN = 3000
 def evaluate_run(workspace: Workspace, config: Config, run: str | None = None, *, dataset: str = "") -> Manifest:
     """Measure a voice (the current one by default), unless that was done already.
 
+    Where there is no voice and `model.server` answers, its replies are measured: card and memory over that model.
+
     Returns:
-        A manifest whose `extra` holds the verdict's sentence and level.
+        A manifest whose `extra` holds the verdict's sentence and level, and the name of the evaluation.
 
     Raises:
         MissingStage: when there is no voice or no data set.
@@ -46,15 +51,23 @@ def evaluate_run(workspace: Workspace, config: Config, run: str | None = None, *
     """
     with workspace.lock("evaluate"):
         name = run or workspace.current()
-        if name is None:
+        if name is None and not config.model.server:
             raise MissingStage("there is no voice to measure", hint="Run `gemel train` first.")
-        trained = workspace.need(workspace.run(name), f"the run '{name}'", "gemel train")
-        dataset = dataset or str(trained.extra.get("dataset", "main"))
+        inputs: dict[str, str] = {}
+        if name is None:
+            inputs["server"] = config.model.server_model
+        else:
+            trained = workspace.need(workspace.run(name), f"the run '{name}'", "gemel train")
+            dataset = dataset or str(trained.extra.get("dataset", "main"))
+            inputs["run"] = trained.fingerprint
+        dataset = dataset or "main"
         built = workspace.need(workspace.dataset(dataset), f"the data set '{dataset}'", "gemel build")
-        inputs = {"run": trained.fingerprint, "dataset": built.fingerprint}
+        inputs["dataset"] = built.fingerprint
         wanted = fingerprint("evaluate", inputs, config.evaluate, config.model)
-        folder = workspace.eval(name)
-        return workspace.fresh(folder, wanted) or _evaluate(workspace, config, name, dataset, folder, inputs, wanted)
+        folder = workspace.eval(name or f"server-{stable_id(config.model.server_model)[:8]}")
+        return workspace.fresh(folder, wanted) or _evaluate(
+            workspace, config, name or "", dataset, folder, inputs, wanted
+        )
 
 
 def _evaluate(
@@ -73,19 +86,23 @@ def _evaluate(
     answers, losses = Journal(folder / ANSWERS, kept), Journal(folder / LOSSES, kept)
     with contenders(workspace, config, run, material.name, dataset) as who:
         prompt, tried = _choose_prompt(workspace, config, dataset, material, who, losses)
+        scorers = None
+        if who.base is not None:
+            scorers = Scorers(base=who.base, twin=who.twin, prompt=prompt, traited=who.traited)
         found = study(
             material,
             who.speakers(prompt),
-            Scorers(base=who.base, twin=who.twin, prompt=prompt),
+            scorers,
             config.evaluate,
             answers=answers,
             losses=losses,
             embed=embed_of(config),
+            card=who.card,
         )
     (folder / EVENTS).unlink(missing_ok=True)
     # The scores stand beside the curves of the run's training; its own events.jsonl stays that of the training.
-    with open_sinks(workspace.run(run), config.train.sinks, lines=folder):
-        return write_study(folder, found, run=run, inputs=inputs, wanted=wanted, config=config, tried=tried)
+    with open_sinks(workspace.run(run) if run else folder, config.train.sinks, lines=folder):
+        return write_study(folder, found, run=folder.name, inputs=inputs, wanted=wanted, config=config, tried=tried)
 
 
 def write_study(
@@ -131,7 +148,7 @@ def write_study(
         section=config.evaluate.model_dump(mode="json"),
         counts={**found.cases.counts, "sessions": found.sessions, "scores": len(found.scores)},
         seed=config.evaluate.seed,
-        extra={"verdict": verdict.sentence, "level": verdict.level, "primary": found.primary},
+        extra={"verdict": verdict.sentence, "level": verdict.level, "primary": found.primary, "name": folder.name},
     )
     manifest.write(folder)
     return manifest
@@ -196,7 +213,12 @@ def _choose_prompt(
     workspace: Workspace, config: Config, dataset: str, material: Material, who: Contenders, losses: Journal
 ) -> tuple[str, dict[str, float]]:
     valid = cases_of(read_split(workspace.dataset(dataset), "valid"), (), limit=40, seed=config.evaluate.seed).cases
-    texts = prompts(material.name, material.own, card=who.card_text, small=who.card_small, seed=config.evaluate.seed)
+    if who.base is None:  # a server gives no log-probabilities to choose by: the card is its instruction
+        return "", {}
+    card = who.card
+    texts = prompts(
+        material.name, material.own, card=card.text(), small=card.text(small=True), seed=config.evaluate.seed
+    )
     if not valid:
         return next(iter(texts.values()), ""), {}
     best, tried = best_prompt(who.base, valid, texts, journal=losses)
@@ -239,6 +261,21 @@ def read_scores(folder: Path) -> tuple[Verdict, list[Score]]:
         raise DamagedCheckpoint(
             f"{folder.name}/scores.json cannot be read", hint="Delete the folder and evaluate again."
         ) from error
+
+
+def name_report(workspace: Workspace, config: Config, name: str) -> Path:
+    """The report of an evaluation with real names, for the owner alone: under `private/`, never served or exported.
+
+    Raises:
+        MissingStage: when that was not evaluated.
+    """
+    read_scores(workspace.eval(name))
+    display = Display(workspace, config)
+    text = (workspace.eval(name) / "report.html").read_text(encoding="utf-8")
+    path = workspace.private / f"report-{name}.html"
+    with atomic(path) as temporary:
+        temporary.write_text(named(text, display.outward), encoding="utf-8")
+    return path
 
 
 def compare_runs(workspace: Workspace, runs: Sequence[str]) -> Path:

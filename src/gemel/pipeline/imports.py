@@ -25,7 +25,7 @@ from gemel.people import People
 from gemel.pipeline.import_report import Contents, ImportReport, SourceReport, contents
 from gemel.pipeline.merging import Merged, merge
 from gemel.privacy.gone import Gone, gone_from
-from gemel.records import Message, ParseError, Record, write_records
+from gemel.records import Message, ParseError, Record, stable_id, write_records
 from gemel.sources import SOURCES, Entry, Item, LeftOut, Owner, Source, opened
 from gemel.sources._entries import MEDIA
 from gemel.track import emit, progress
@@ -44,7 +44,7 @@ class _Staged:
     source: Source
     folder: Path
     inputs: dict[str, str]
-    """Name → digest of everything imported so far."""
+    """Hash of a file's name → digest of its content, of everything imported so far."""
     files: int
     read: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -143,7 +143,8 @@ def _stage(workspace: Workspace, name: str, entries: Sequence[Entry], scratch: P
     same = old is not None and old.section == section and old.version == __version__
     known = set(old.inputs.values()) if old and same else set()
     digests = {e.name: e.digest for e in entries}
-    inputs = {**(old.inputs if old else {}), **digests}
+    hidden = {stable_id(name): digest for name, digest in digests.items()}  # a file is often called after a person
+    inputs = {**{k: v for k, v in (old.inputs if old else {}).items() if k not in digests}, **hidden}
     staged = _Staged(source, scratch / name, inputs, len(entries))
     before = place / f"{name}.parquet"
     if old is not None and before.exists() and set(digests.values()) <= known:

@@ -49,6 +49,8 @@ _HEADERS = (
 )
 CODE_SECONDS = 600
 """A pairing code works once, for so long."""
+READ_AWAY = 2**24
+"""Bytes of a refused body that are still read, so that its sender gets to see the answer."""
 TRIES = 5
 """Wrong codes after which every waiting code is void."""
 
@@ -202,7 +204,9 @@ class Shield:
             await _refuse(send, *refused)
             return
         limit = self.max_upload if scope["path"].startswith("/api/inbox") else self.max_body
-        if int(headers.get("content-length") or 0) > limit:
+        if (size := int(headers.get("content-length") or 0)) > limit:
+            if size <= READ_AWAY:
+                await _read_away(receive)
             await _refuse(send, 413, "the request is too large", "too_large")
             return
         await self.app(scope, _capped(receive, limit), self._headed(send))
@@ -257,6 +261,12 @@ def _capped(receive: Receive, limit: int) -> Receive:
         return message
 
     return capped
+
+
+async def _read_away(receive: Receive) -> None:
+    """Read a body and keep nothing of it."""
+    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+        pass
 
 
 async def _refuse(send: Send, status: int, text: str, code: str) -> None:

@@ -197,7 +197,7 @@ def result(
         unreadable=unreadable,
         judgments=len(judgments),
         contamination=found,
-        agreement={a: rows for a in ASPECTS if (rows := agreements([*judgments, *people], a, seed=seed))},
+        agreement={a: both for a in ASPECTS if (both := agreements([*judgments, *people], a, seed=seed))},
         human=_shares(human, "identity", seed),
         notes=_notes(judgments, teacher),
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gemel.evaluate.bench.files import Judgment
-from gemel.evaluate.statistics import Floats, bootstrap, draws, ratio_of, wilson
+from gemel.evaluate.statistics import Floats, bootstrap, draws, mean_of, wilson
 
 __all__ = ["Agreement", "agreements", "combine", "disagreed", "family"]
 
@@ -99,12 +99,10 @@ def _agreement(one: str, two: str, votes: Floats, questions: Sequence[str], seed
     same = (votes[:, 0] == votes[:, 1]).astype(np.float64)
     _, index = np.unique(questions, return_inverse=True)
     count = int(index.max()) + 1
-    right = np.bincount(index, weights=same, minlength=count)
-    all_ = np.bincount(index, minlength=count).astype(np.float64)
     share = float(same.mean())
     low, high = wilson(float(same.sum()), len(same))
     if count >= _FEW:
-        found = bootstrap(ratio_of(right, all_), draws(count, 2000, seed=seed))
+        found = bootstrap(mean_of(same, index, count), draws(count, 2000, seed=seed))
         low, high = max(0.0, found.low), min(1.0, found.high)
     by_chance = sum(float((votes[:, 0] == v).mean() * (votes[:, 1] == v).mean()) for v in (0.0, 0.5, 1.0))
     kappa = (share - by_chance) / (1 - by_chance) if by_chance < 1 else None

@@ -26,6 +26,7 @@ _BATCH = 32
 def bertscore(sample: Sample) -> Statistic:
     """Mean F1 of greedily matched token vectors of the reply and the true reply (MiniLM, last layer)."""
     encoder = _encoder()
+    sample = sample.embedded()
     said, true = encoder(sample.said), encoder(sample.true)
     return mean_of(np.array([_f1(a, b) for a, b in zip(said, true)]), sample.index, sample.sessions)
 

@@ -38,6 +38,7 @@ def sentiment_spread(sample: Sample) -> Statistic:
 @metric("meaning_spread", title="Spread of meaning", unit="variance ratio", better="1")
 def meaning_spread(sample: Sample) -> Statistic:
     """Total variance of the embeddings ÷ the person's."""
+    sample = sample.embedded()
     said, true = (np.asarray(sample.shared.vectors(texts), np.float64) for texts in (sample.said, sample.true))
     return variance_ratio(said, sample.index, true, sample.index, sample.sessions)
 

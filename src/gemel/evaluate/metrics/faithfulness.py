@@ -14,7 +14,7 @@ from gemel.errors import TooLittle
 from gemel.evaluate.cases import Case
 from gemel.evaluate.grounding import Claim, Ground, claims, contradicts, said_before
 from gemel.evaluate.metrics import metric
-from gemel.evaluate.sample import Sample
+from gemel.evaluate.sample import Sample, evenly
 from gemel.evaluate.statistics import Statistic, mean_of, ratio_of
 from gemel.examples import Role
 from gemel.text import fold, sentences, words
@@ -80,9 +80,8 @@ def grounded(sample: Sample, *, limit: int = 150) -> dict[int, list[Claim]]:
     if "ground" not in shared.cache:
         shared.cache["ground"] = Ground(shared.support, shared.vectors if shared.embeds else None)
     ground: Ground = shared.cache["ground"]
-    chosen = np.unique(np.linspace(0, len(sample.cases) - 1, min(limit, len(sample.cases))).astype(int))
     out: dict[int, list[Claim]] = {}
-    for i in chosen.tolist():
+    for i in evenly(len(sample.cases), limit):
         before = said_before(sample.cases[i].context)
         out[i] = [ground.judge(c, before) for c in claims(sample.said[i])]
     return out
@@ -131,5 +130,5 @@ def _lost(case: Case, text: str) -> bool:
         asked = {w for w in words(fold(sentence)) if len(w) > 3}
         if sentence.endswith("?") and len(asked) >= 3 and asked <= heard and "?" not in case.incoming:
             return True
-    before = said_before(case.context)
-    return any(contradicts(claim, sentence) for claim in claims(text) for sentence in before)
+    told = said_before(case.context)
+    return any(contradicts(claim, sentence) for claim in claims(text) for sentence in told)

@@ -28,12 +28,14 @@ def cosines(sample: Sample, one: list[str], two: list[str]) -> Floats:
 )
 def semantic_similarity(sample: Sample) -> Statistic:
     """Mean cosine of the reply and the true reply; there is one reference, and length matters."""
+    sample = sample.embedded()
     return mean_of(cosines(sample, sample.said, sample.true), sample.index, sample.sessions)
 
 
 @metric("semantic_share", title="Semantic likeness", unit="share of own")
 def semantic_share(sample: Sample) -> Statistic:
     """(matched − permuted) ÷ (own − permuted), own being the replies to the 5 nearest contexts of other sessions."""
+    sample = sample.embedded()
     matched = np.nan_to_num(cosines(sample, sample.said, sample.true))
     permuted = np.nan_to_num(cosines(sample, sample.permute(seed=1).said, sample.true))
     own = _own(sample)

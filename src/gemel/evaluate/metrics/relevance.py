@@ -23,6 +23,7 @@ def _asked(sample: Sample) -> None:
 )
 def prompt_alignment(sample: Sample) -> Statistic:
     """Mean cos(prompt, reply) ÷ mean cos(prompt, true reply); any text with the right marginal gets 100 %."""
+    sample = sample.embedded()
     _asked(sample)
     a = mean_of(cosines(sample, sample.asked, sample.said), sample.index, sample.sessions)
     b = mean_of(cosines(sample, sample.asked, sample.true), sample.index, sample.sessions)
@@ -45,6 +46,7 @@ def prompt_alignment(sample: Sample) -> Statistic:
 )
 def context_pull(sample: Sample) -> Statistic:
     """Mean of cos(last partner turn, reply) − cos(last partner turn, reply to another context)."""
+    sample = sample.embedded()
     _asked(sample)
     own = cosines(sample, sample.asked, sample.said)
     other = cosines(sample, sample.asked, sample.permute(seed=2).said)
@@ -54,6 +56,7 @@ def context_pull(sample: Sample) -> Statistic:
 @metric("topic_coherence", title="Topic coherence", unit="cosine", ceiling="truth", seed="topic coherence")
 def topic_coherence(sample: Sample) -> Statistic:
     """The same pull toward the whole conversation before (up to its last six turns)."""
+    sample = sample.embedded()
     before = [
         "\n".join(t.text for t in c.context[-6:] if t.role in (Role.me, Role.other, Role.prompt)) for c in sample.cases
     ]
