@@ -15,19 +15,17 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gemel.errors import DamagedCheckpoint
-from gemel.examples import Example, Role, Turn
-from gemel.model.card import OWN_KINDS
+from gemel.examples import Example
 from gemel.model.embed import Embedder, Matrix
+from gemel.model.passages import Row, chunks, rows_of
 from gemel.model.support import UNFITTED, Curve, Evidence, coverage, excerpt, fit_curve, stems
-from gemel.records import stable_id
 from gemel.speaker import Citation
 from gemel.track import progress
 
@@ -39,8 +37,6 @@ CANDIDATES = 40
 """Passages looked at closely, by words and by vectors each."""
 EMBEDDED = 480
 """Characters of a turn that its vector sees; all of it is in the full-text index."""
-SITUATION_WORDS = 60
-"""Of what others said right before, the last words kept."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -92,21 +88,6 @@ class Synced(NamedTuple):
     kept: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    key: str
-    session: str
-    split: str
-    title: str
-    time: str
-    text: str
-    situation: str
-    own: tuple[str, ...]
-    """Record ids of the turn itself."""
-    others: tuple[str, ...]
-    """Record ids of the situation."""
-
-
 class Memory:
     """The index over one person's own words.
 
@@ -156,7 +137,7 @@ class Memory:
             seen: set[str] = set()
             added = 0
             with progress("remembering", unit="turns") as advance:
-                for chunk in _chunks(_rows(examples), 2048):
+                for chunk in chunks(rows_of(examples), 2048):
                     fresh = [r for r in chunk if r.key not in seen and not seen.add(r.key)]  # type: ignore[func-returns-value]
                     new = [r for r in fresh if r.key not in known]
                     moved = [(r.split, r.key) for r in fresh if known.get(r.key, r.split) != r.split]
@@ -228,7 +209,7 @@ class Memory:
             return list(out.values())
 
     # inside -----------------------------------------------------------------
-    def _insert(self, rows: Sequence[_Row], model: Embedder | None) -> None:
+    def _insert(self, rows: Sequence[Row], model: Embedder | None) -> None:
         own = model.encode([r.text[:EMBEDDED] for r in rows]) if model and rows else None
         near = model.encode([r.situation for r in rows]) if model and rows else None
         for i, r in enumerate(rows):
@@ -365,56 +346,3 @@ class Memory:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-
-def _rows(examples: Iterable[Example]) -> Iterator[_Row]:
-    for example in examples:
-        if example.kind not in OWN_KINDS:
-            continue
-        before: list[Turn] = []
-        for number, turn in enumerate(example.turns):
-            if turn.role is Role.me and turn.learn and turn.text.strip():
-                yield _row(example, number, turn, before)
-            if turn.role in (Role.other, Role.prompt):
-                before.append(turn)
-            elif turn.role is Role.me:
-                before = []
-
-
-def _row(example: Example, number: int, turn: Turn, before: Sequence[Turn]) -> _Row:
-    prose = example.kind in ("slice", "essay")
-    own = turn.ids or example.provenance or (example.id,)
-    time = turn.time or example.time
-    titles = [t.text for t in before if t.role is Role.prompt]
-    situation = "" if prose else " ".join(_last_words(" ".join(t.text for t in before)))
-    return _Row(
-        key=stable_id(*own, "" if turn.ids else f"{example.id}:{number}", turn.text, situation),
-        session=example.session,
-        split=example.split,
-        title=titles[-1] if titles and prose else "",
-        time=_iso(time),
-        text=turn.text,
-        situation=situation,
-        own=tuple(dict.fromkeys(own)),
-        others=tuple(dict.fromkeys(i for t in before for i in t.ids)),
-    )
-
-
-def _last_words(text: str) -> list[str]:
-    """The last words of a situation, with their punctuation."""
-    return text.split()[-SITUATION_WORDS:]
-
-
-def _iso(time: datetime | None) -> str:
-    return time.isoformat() if time else ""
-
-
-def _chunks(rows: Iterable[_Row], size: int) -> Iterator[list[_Row]]:
-    chunk: list[_Row] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
