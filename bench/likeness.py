@@ -30,7 +30,7 @@ from gemel.examples import Example, Role, Turn, write_examples
 from gemel.model.base import load_base, load_run
 from gemel.model.likelihood import LocalScorer
 from gemel.pipeline.evaluate import evaluate_run
-from gemel.pipeline.train import train_voice
+from gemel.pipeline.train import base_hash, train_voice
 from gemel.track import Event, listening
 from gemel.workspace import Manifest, Workspace
 
@@ -94,7 +94,7 @@ def justices(path: Path, folder: Path, steps: int, replies: int) -> None:
     rows = hearings(path)
     config = parse({"train": {"max_steps": steps, "batch_tokens": BATCH, "evaluate_every": steps, "threads": 1}})
     base = LocalScorer(load_base(config.model))
-    journal = Journal(folder / "losses.jsonl", f"{steps} {PIECES} {TURNS}")
+    journal = Journal(folder / "losses.jsonl", f"{base_hash(config.model)} {steps} {PIECES} {TURNS}")
     test: dict[str, tuple[Case, ...]] = {}
     workspaces = {}
     for who in JUSTICES:

@@ -17,23 +17,20 @@ from gemel.workspace import Workspace
 
 __all__ = ["Gone", "forget_person", "gone_from", "was_forgotten"]
 
+_WHAT = ("message", "thread", "source", "handle", "word")
+
 
 class Gone:
     """What a vault remembers as forgotten, as of now.
 
     Args:
-        vault: where it is written down. Only read while this is made.
+        vault: where it is written down, and only read while this is made; None: nothing is.
     """
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-        self._messages = vault.forgotten("message")
-        self._threads = vault.forgotten("thread")
-        self._sources = vault.forgotten("source")
-        self._handles = vault.forgotten("handle")
-        self._words = vault.forgotten("word")
-        if self._handles or self._words:
-            vault.seal("")  # takes its key along: the vault may be closed by the time something is asked
+    def __init__(self, vault: Vault | None) -> None:
+        kept = {w: vault.forgotten(w) if vault is not None else frozenset[str]() for w in _WHAT}
+        self._messages, self._threads, self._sources, self._handles, self._words = (kept[w] for w in _WHAT)
+        self._seal = vault.sealer() if vault is not None and (self._handles or self._words) else None
         self._known: dict[tuple[str, str], bool] = {}
 
     def holds(self, record: Record) -> bool:
@@ -46,19 +43,21 @@ class Gone:
 
     def names(self, word: str) -> bool:
         """Whether a lower-cased word names somebody who was forgotten."""
-        return bool(self._words) and self._vault.seal(word) in self._words
+        return self._seal is not None and self._seal(word) in self._words
 
     def _handle(self, source: str, handle: str) -> bool:
-        if not self._handles:
+        if self._seal is None:
             return False
         known = self._known.get((source, handle))
         if known is None:
-            known = self._known[source, handle] = self._vault.seal(source, handle) in self._handles
+            known = self._known[source, handle] = self._seal(source, handle) in self._handles
         return known
 
 
 def gone_from(workspace: Workspace) -> Gone:
     """What was forgotten in a workspace. It can be asked at any time later: everything needed is read now."""
+    if not workspace.vault_path.exists():
+        return Gone(None)
     with closing(Vault(workspace.vault_path)) as vault:
         return Gone(vault)
 

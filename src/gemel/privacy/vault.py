@@ -13,8 +13,9 @@ import os
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from threading import RLock
@@ -171,13 +172,16 @@ class Vault:
 
     def seal(self, *parts: str) -> str:
         """A hash (128 bits, hex) under a key of this vault: whoever has it can test a guess and read nothing."""
+        return self.sealer()(*parts)
+
+    def sealer(self) -> Callable[..., str]:
+        """`seal` as a function that outlives the vault's being open."""
         if self._key is None:
             with self._writing():
                 made = self._cipher.hide(os.urandom(32).hex(), "seal")
                 self._db.execute("INSERT OR IGNORE INTO keys VALUES ('seal', ?)", (made,))
                 self._key = bytes.fromhex(self._cipher.show(self._kept("seal"), "seal"))
-        data = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-        return blake2b(data, key=self._key, digest_size=16).hexdigest()
+        return partial(_sealed, self._key)
 
     def mark_forgotten(self, what: str, ids: Iterable[str], time: float) -> None:
         """Remember that these must not come back: ids of messages, threads and sources; seals of a person's
@@ -308,6 +312,11 @@ class Vault:
         self._renew()
         rows = self._db.execute("SELECT pseudonym, kind, key, original FROM forms JOIN entities ON entity = id")
         return {row[0]: self._form(*row[1:]) for row in rows}
+
+
+def _sealed(key: bytes, *parts: str) -> str:
+    data = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return blake2b(data, key=key, digest_size=16).hexdigest()
 
 
 def case_of(word: str) -> str:
