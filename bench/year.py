@@ -6,8 +6,9 @@
 DIARY is a folder of Markdown files, one a month, titled "August 1660" (public domain). OTHER is a folder of another
 author's Markdown. The voice learns three months, then twelve imports follow. The sixth brings somebody else's text
 under Pepys' name, offered twice: with the screen off, so that the gate alone has to catch it, then with the screen on.
-After the ninth, the weights of the current voice are damaged on disk. Each month is measured before it is learned: on
-the twin as the loop left it, and on the first voice, which never learned again.
+After the ninth, one byte of the current voice's weights is turned over on disk. Each month is measured before it is
+learned: on the twin as the loop left it, on the first voice, which never learned again, and on a voice that was
+trained as long as the loop, but on the first three months only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 from gemel.config import Config
 from gemel.corpus.moods import Languages
 from gemel.corpus.writings import slices
+from gemel.errors import DamagedCheckpoint
 from gemel.evaluate.cases import Case, cases_of, own_replies, session_index
 from gemel.evaluate.identity import Foreign, Losses, gain, match_foreign, measure_losses, text_of
 from gemel.evaluate.journal import Journal
@@ -34,6 +36,7 @@ from gemel.model.base import load_base, load_run
 from gemel.model.likelihood import LocalScorer
 from gemel.pipeline.build import build_dataset
 from gemel.pipeline.imports import import_paths
+from gemel.pipeline.promote import ensure_good, promote
 from gemel.pipeline.retrain import Round, improve
 from gemel.pipeline.train import train_voice
 from gemel.records import Document
@@ -65,7 +68,14 @@ CONFIG: dict[str, Any] = {
     "privacy": {"mode": "off"},
     "corpus": {"author": AUTHOR, "slice_words": 120, "embargo_hours": 0.0},
     "train": {"max_steps": 12, "epochs": 2, "batch_tokens": 1024, "threads": 1, "evaluate_every": 12, "lr": 5e-4},
-    "improve": {"evaluate": False, "audit": "quick", "promote": "auto", "holdout": 0.3, "replies": 24},
+    "improve": {"evaluate": False, "audit": "quick", "promote": "auto", "holdout": 0.3, "replies": 32},
+}
+FIRST_STEPS = 40
+"""Steps of the first voice."""
+ARMS = {
+    "with": "the twin that learns on",
+    "longer": "the first months alone, for as many steps",
+    "without": "the first voice, left as it was",
 }
 
 
@@ -151,14 +161,15 @@ def measure(
     index, names = session_index(own)
     weights = draws(len(names), 2000)
     size = sums(losses["base"][0].bytes, index, len(names))
-    out: dict[str, Any] = {"month": month, "days": len(names), "pieces": len(own), "runs": runs}
+    out: dict[str, Any] = {"month": month, "pieces": len(own), "sessions": len(names), "runs": runs}
     for name in runs:
         saved = sums(losses["base"][0].bits - losses[name][0].bits, index, len(names))
         out[name] = list(bootstrap(ratio_of(saved, size), weights))
         found = gain(own, foreign, base=losses["base"], twin=losses[name], resamples=2000)
         out[f"{name} identity"] = list(bootstrap(found.statistic, found.weights))
-    saved = sums(losses["without"][0].bits - losses["with"][0].bits, index, len(names))
-    out["difference"] = list(bootstrap(ratio_of(saved, size), weights))
+    for name in ("without", "longer"):
+        saved = sums(losses[name][0].bits - losses["with"][0].bits, index, len(names))
+        out[f"difference to {name}"] = list(bootstrap(ratio_of(saved, size), weights))
     return out
 
 
@@ -168,49 +179,54 @@ def run(root: Path, diary: Path, poison: Path) -> None:
     workspace = Workspace(root / "twin")
     workspace.prepare()
     config = workspace.config(CONFIG)
-    longer = workspace.config({**CONFIG, "train": {**CONFIG["train"], "max_steps": 40}})
     log = root / "year.json"
     done: dict[str, Any] = json.loads(log.read_text(encoding="utf-8")) if log.exists() else {"months": {}, "rounds": {}}
     wanted = list(months(diary))[: FIRST + IMPORTS + 1]
     for month, entries in wanted:
         write_month(root / "months", month, entries)
-    strange = write_month(root / "strange", wanted[FIRST + POISONED - 1][0], foreign_entries(poison, 250, slice(2, 6)))
-    foreign = match_foreign(cases(root / "months" / wanted[FIRST][0]), _foreign_pool(root, poison))
+    names = [month for month, _ in wanted]
+    strange = write_month(root / "strange", names[FIRST + POISONED - 1], foreign_entries(poison, 250, slice(2, 6)))
+    foreign = match_foreign(cases(root / "months" / names[FIRST]), _foreign_pool(root, poison))
 
-    def keep(place: str, key: str, value: Any) -> None:
-        done[place][key] = value
-        with atomic(log) as path:
-            path.write_text(json.dumps(done, indent=1), encoding="utf-8")
+    def once(place: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        if key not in done[place]:
+            done[place][key] = make()
+            with atomic(log) as path:
+                path.write_text(json.dumps(done, indent=1), encoding="utf-8")
+        found: dict[str, Any] = done[place][key]
+        return found
 
-    if "first" not in done:
-        for month, _ in wanted[:FIRST]:
-            import_paths(workspace, [root / "months" / month], config)
-        build_dataset(workspace, config)
-        began = time.perf_counter()
-        done["first"] = str(train_voice(workspace, longer).extra["run"])
-        keep("rounds", "first voice", {"run": done["first"], "seconds": time.perf_counter() - began})
-    for number in range(1, IMPORTS + 1):
-        month = wanted[FIRST + number - 1][0]
-        if f"{number}" in done["rounds"]:
-            continue
-        if month not in done["months"]:
-            now = {"with": workspace.current() or "", "without": done["first"]}
-            keep("months", month, measure(root, workspace, config, month, now, foreign))
-            _tell(done["months"][month])
+    def look(month: str) -> dict[str, Any]:
+        runs = {"with": workspace.current() or "", "longer": first["longer"], "without": first["run"]}
+        found = measure(root, workspace, config, month, runs, foreign)
+        print(f"{month}: " + ", ".join(f"{name} {found[name][0]:+.3f}" for name in runs), flush=True)
+        return found
+
+    first = once("rounds", "first voice", lambda: first_voices(root, workspace, names[:FIRST]))
+    for number, month in enumerate(names[FIRST : FIRST + IMPORTS], 1):
+        once("months", month, lambda month=month: look(month))  # type: ignore[misc]
+        place = root / "months" / month
         if number == POISONED:
-            if f"{number} screen off" not in done["rounds"]:
-                bare = workspace.config({**CONFIG, "improve": {**CONFIG["improve"], "screen": False}})
-                keep("rounds", f"{number} screen off", _round(workspace, bare, strange))
-            keep("rounds", f"{number}", _round(workspace, config, strange))
-            continue
-        keep("rounds", f"{number}", _round(workspace, config, root / "months" / month))
-        if number == DAMAGED and "damage" not in done["rounds"]:
-            keep("rounds", "damage", damage(workspace))
-    last = wanted[FIRST + IMPORTS][0]
-    if last not in done["months"]:
-        now = {"with": workspace.current() or "", "without": done["first"]}
-        keep("months", last, measure(root, workspace, config, last, now, foreign))
-        _tell(done["months"][last])
+            place, bare = strange, workspace.config({**CONFIG, "improve": {**CONFIG["improve"], "screen": False}})
+            once("rounds", f"{number} screen off", lambda bare=bare: learn(workspace, bare, strange))  # type: ignore[misc]
+        once("rounds", f"{number}", lambda place=place: learn(workspace, config, place))  # type: ignore[misc]
+        if number == DAMAGED:
+            once("rounds", "damage", lambda: damage(workspace))
+    once("months", names[FIRST + IMPORTS], lambda: look(names[FIRST + IMPORTS]))
+
+
+def first_voices(root: Path, workspace: Workspace, first: Sequence[str]) -> dict[str, Any]:
+    """The first voice, and one of the same text trained as long as the loop will have been."""
+    config = workspace.config(CONFIG)
+    for month in first:
+        import_paths(workspace, [root / "months" / month], config)
+    build_dataset(workspace, config)
+    began = time.perf_counter()
+    made = {}
+    for name, steps, epochs in (("run", FIRST_STEPS, 2), ("longer", FIRST_STEPS + 12 * (IMPORTS - 1), 8)):
+        train = {**CONFIG["train"], "max_steps": steps, "epochs": epochs, "patience": 0}
+        made[name] = str(train_voice(workspace, workspace.config({**CONFIG, "train": train})).extra["run"])
+    return {**made, "seconds": round(time.perf_counter() - began, 1)}
 
 
 def _foreign_pool(root: Path, poison: Path) -> Any:
@@ -223,17 +239,19 @@ def _foreign_pool(root: Path, poison: Path) -> Any:
     )
 
 
-def _round(workspace: Workspace, config: Config, place: Path) -> dict[str, Any]:
-    began = time.perf_counter()
+def learn(workspace: Workspace, config: Config, place: Path) -> dict[str, Any]:
+    """One round on one import."""
+    began = time.perf_counter(), time.process_time()
     found: Round = improve(
         workspace, config, [place], least=1, after=lambda step, said: print(f"    {step}: {said}", flush=True)
     )
     print(f"  round {found.number}: {found.outcome}: {'; '.join(found.reasons)}", flush=True)
-    return {**asdict(found), "seconds": round(time.perf_counter() - began, 1), "now": workspace.current()}
+    took = {"seconds": round(time.perf_counter() - began[0], 1), "cpu": round(time.process_time() - began[1], 1)}
+    return {**asdict(found), **took, "now": workspace.current()}
 
 
 def damage(workspace: Workspace) -> dict[str, Any]:
-    """Turn over one byte in the middle of the current voice's weights."""
+    """Turn over one byte in the middle of the current voice's weights: it is refused, and gone back from."""
     run = workspace.current() or ""
     file = max(workspace.run(run).rglob("*.safetensors"), key=lambda f: f.stat().st_size)
     with file.open("r+b") as opened:
@@ -241,18 +259,14 @@ def damage(workspace: Workspace) -> dict[str, Any]:
         byte = opened.read(1)
         opened.seek(-1, 1)
         opened.write(bytes([byte[0] ^ 0xFF]))
-    print(f"  damaged {run}", flush=True)
-    return {"run": run}
-
-
-def _tell(row: dict[str, Any]) -> None:
-    def shown(name: str) -> str:
-        return "{:+.3f} ({:+.3f} to {:+.3f})".format(*row[name])
-
-    print(
-        f"{row['month']}: with {shown('with')}, without {shown('without')}, difference {shown('difference')}",
-        flush=True,
-    )
+    try:
+        promote(workspace, run)
+        refused = ""
+    except DamagedCheckpoint as error:
+        refused = error.message
+    left = ensure_good(workspace)  # what a server does when it starts, and every round
+    print(f"  damage: {refused or 'not noticed'}; left {left}, the twin is {workspace.current()}", flush=True)
+    return {"run": run, "refused": refused, "left": left, "now": workspace.current()}
 
 
 def main() -> None:
@@ -268,6 +282,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "run":
         run(given.folder, given.diary, given.poison)
+    else:
+        from year_plot import plot
+
+        plot(json.loads((given.folder / "year.json").read_text(encoding="utf-8")), given.out)
 
 
 if __name__ == "__main__":

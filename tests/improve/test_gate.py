@@ -82,6 +82,26 @@ def test_one_reply_of_many_is_no_harm() -> None:
     assert decide([likelihood(side), found]).passed
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rounding_is_neither_gain_nor_harm(sign: int) -> None:
+    """A voice that learned nothing differs in the last digits, on every session the same way."""
+    same = likelihood(replies(np.random.default_rng(0), gain=0.2))
+    tiny = Finding(
+        name="likelihood",
+        value=sign * 4e-6,
+        low=sign * 4e-6 - 1e-7,
+        high=sign * 4e-6 + 1e-7,
+        p=0.0001,
+        unit="bits per byte",
+        n=99,
+        sessions=20,
+    )
+    assert same.better
+    assert not tiny.better
+    assert not tiny.worse
+    assert "no gain beyond noise" in decide([tiny]).reasons[0]
+
+
 def test_replies_that_were_not_asked_do_not_count() -> None:
     side = replies(np.random.default_rng(0), sessions=6)
     asked = np.arange(len(side.bytes)) % 5 == 0

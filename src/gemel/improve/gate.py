@@ -30,6 +30,8 @@ __all__ = ["Blind", "Carried", "Decision", "Finding", "Leak", "Replies", "carrie
 
 RESAMPLES = 2000
 ALPHA = 0.05
+ROUNDING = 1e-4
+"""A smaller difference is arithmetic: a voice that learned nothing differs by it from the one it went on from."""
 FOREIGN = 0.5
 """New text on which the voice keeps less than this share of its gain over the base is taken for somebody else's."""
 
@@ -78,12 +80,12 @@ class Finding:
     @property
     def better(self) -> bool:
         """Beyond noise."""
-        return self.known and self.low > 0 and self.p <= ALPHA
+        return self.known and self.low > 0 and self.value >= ROUNDING and self.p <= ALPHA
 
     @property
     def worse(self) -> bool:
         """Beyond noise."""
-        return self.known and self.high < 0 and self.p <= ALPHA
+        return self.known and self.high < 0 and self.value <= -ROUNDING and self.p <= ALPHA
 
     def __str__(self) -> str:
         if not self.known:

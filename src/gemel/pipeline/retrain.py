@@ -22,7 +22,7 @@ from gemel.improve.arms import arms
 from gemel.improve.evidence import evidence
 from gemel.improve.gate import Blind, Finding, Leak, decide
 from gemel.pipeline.compose import NEXT, compose, is_warm, seen_by
-from gemel.pipeline.promote import ensure_good, note_gate, promote
+from gemel.pipeline.promote import ensure_good, gate_of, note_gate, promote
 from gemel.pipeline.seal import HELD, learned, save_learned
 from gemel.track import emit
 from gemel.workspace import Workspace, atomic
@@ -161,6 +161,10 @@ def _open(workspace: Workspace, current: str) -> Round:
     found = rounds(workspace)
     if found and not found[0].outcome and found[0].current == current:
         return found[0]
+    if found and not found[0].outcome and found[0].candidate == current:  # killed between promoting and saying so
+        said = gate_of(workspace.need(workspace.run(current), f"the run '{current}'", "gemel train"))
+        found[0].outcome, found[0].reasons = "promoted", list(said.get("reasons", ("promoted by hand",)))
+        _save(workspace, found[0])
     number = found[0].number + 1 if found else 1
     return Round(number=number, began=time.time(), current=current)
 
@@ -210,10 +214,12 @@ def _compose(work: _Work) -> str:
 
 def _screen(work: _Work) -> str:
     from gemel.pipeline.trial import new_records, recognise
+    from gemel.pipeline.watch import note_new
 
     found = recognise(work.workspace, work.config, work.round.current, work.next)
+    records = new_records(work.workspace, work.round.current, work.next)
+    note_new(work.workspace, work.round.current, found, records)
     if found.foreign and work.config.improve.screen:
-        records = new_records(work.workspace, work.round.current, work.next)
         _write(work.workspace.root / "improve" / "aside.json", sorted({*aside(work.workspace), *records}))
         work.end("set aside", [str(found), "`gemel improve --accept` learns it after all"])
     work.round.foreign = str(found) if found.foreign else ""

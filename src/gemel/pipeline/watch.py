@@ -8,16 +8,18 @@ import of new messages is a reading of its own. Kept are numbers and ids of reco
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gemel.config import Config
-from gemel.errors import MissingStage
+from gemel.errors import Busy, MissingStage
 from gemel.evaluate.cases import cases_of, session_index
 from gemel.evaluate.identity import Losses, measure_losses, text_of
 from gemel.evaluate.journal import Journal
@@ -25,6 +27,7 @@ from gemel.evaluate.statistics import LEAST_SESSIONS, Index, bootstrap, draws, r
 from gemel.examples import Example
 from gemel.feedback import Feedback
 from gemel.improve.drift import Drift, drift
+from gemel.improve.gate import Carried
 from gemel.improve.monitor import Reading, State, add
 from gemel.improve.tics import Tics, tics
 from gemel.pipeline.compose import Seen, seen_by
@@ -35,7 +38,7 @@ from gemel.records import stable_id
 from gemel.track import emit
 from gemel.workspace import Workspace, atomic
 
-__all__ = ["Look", "own_sample", "said_by_twin", "state_of", "take", "twin_tics", "watch"]
+__all__ = ["Look", "note_new", "own_sample", "said_by_twin", "state_of", "take", "twin_tics", "watch"]
 
 UNITS = 300
 """Sessions or conversations on each side of a drift at most."""
@@ -92,7 +95,7 @@ def watch(workspace: Workspace, config: Config, *, dataset: str = "main", now: f
         at = time.time() if now is None else now
         data, seen = workspace.dataset(dataset), seen_by(workspace, run)
         material = _material(data, seen)
-        read = (learned(_folder(workspace)) or {"train": frozenset[str]()})["train"]
+        read = _read(workspace)
         fresh = [e for e in material.unseen if read.isdisjoint(ids_of(e))]
         likeness, refused = _likeness(workspace, config, run, material, fresh, at)
         person = drift(_sessions(material.learned, seed=0), _sessions(material.unseen, seed=1))
@@ -103,10 +106,32 @@ def watch(workspace: Workspace, config: Config, *, dataset: str = "main", now: f
         readings = (*likeness, *_drifts(person, twin, run, at), *_habits(habits, run, at))
         state = take(workspace, readings)
         if likeness:
-            ids = {i for e in fresh for i in ids_of(e)}
-            save_learned(_folder(workspace), {"train": read | ids})
+            save_learned(_folder(workspace), {"train": read | {i for e in fresh for i in ids_of(e)}})
         emit("monitor.done", readings=len(readings), alarms=sum(a.up for a in state.alarms.values()))
         return Look(state=state, readings=readings, person=person, twin=twin, tics=habits, refused=refused)
+
+
+def note_new(workspace: Workspace, run: str, found: Carried, records: Iterable[str]) -> None:
+    """Remember what the screen of a round found on new text, which is not unseen any more when the round is over.
+
+    Args:
+        records: what the new text is made of; a look that read it before has said what there is to say.
+    """
+    ids, read = frozenset(records), _read(workspace)
+    if found.sessions < LEAST_SESSIONS or not ids - read:
+        return
+    told: dict[str, Any] = {"n": found.sessions, "run": run, "time": time.time()}
+    rows = [Reading(metric="unseen_gain", value=found.new, **told)]
+    if math.isfinite(found.high):
+        rows.append(Reading(metric="unseen_share", value=found.share, low=found.low, high=found.high, **told))
+    with suppress(Busy):  # another reading is being written down: the next look reads the same text
+        take(workspace, rows)
+        save_learned(_folder(workspace), {"train": read | ids})
+
+
+def _read(workspace: Workspace) -> frozenset[str]:
+    """Records that a reading of likeness was taken on."""
+    return (learned(_folder(workspace)) or {"train": frozenset[str]()})["train"]
 
 
 def state_of(workspace: Workspace) -> State:
