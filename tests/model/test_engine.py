@@ -10,12 +10,14 @@ import pytest
 import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GPT2Config, Qwen2Config
 
+from gemel.config import ModelSection
 from gemel.errors import Busy, ModelError
-from gemel.model.base import Base
+from gemel.model.adapters import Pair
+from gemel.model.base import Base, load_base
 from gemel.model.decode import Llama, Stock, decoder_for
 from gemel.model.draw import Dice, draw
 from gemel.model.engine import Engine, Request
-from tests.tiny import tiny_base, tiny_tokenizer
+from tests.tiny import tiny_base, tiny_folder, tiny_tokenizer
 
 PROMPTS = [[1, 40, 41, 42, 43, 44, 45, 46, 47, 48, 50], [1, 99], [1, *range(30, 130)], [1, 60, 61, 62]]
 
@@ -224,6 +226,26 @@ def test_eight_bit_weights_stay_close(tmp_path: Path) -> None:
     assert not torch.equal(exact, rounded)
     assert torch.allclose(together[0], alone[0], atol=1e-4)
     assert float((exact - rounded).norm() / exact.norm()) < 0.1
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_half_precision_weights_answer_on_a_cpu(tmp_path: Path, int8: bool) -> None:
+    folder = tiny_folder(tmp_path, hidden_size=64, intermediate_size=128)
+    exact = load_base(ModelSection(base=str(folder)))
+    engine = Engine(load_base(ModelSection(base=str(folder), precision="bf16")), batch=4, int8=int8)
+    assert type(engine._decoder) is Llama
+    path = "model.layers.0.mlp.down_proj"
+    engine.add("v", {path: Pair(torch.randn(4, 128), torch.randn(64, 4))})
+    asked = [Request(ids=ids, given=[90, 91, 92], adapter=name) for ids in PROMPTS for name in ("", "v")]
+    done = engine.generate([*asked, Request(ids=PROMPTS[0], max_tokens=8, seed=1)])
+    assert len(done[-1].ids) == 8
+    with torch.inference_mode():
+        for prompt, plain, changed in zip(PROMPTS, done[::2], done[1::2]):
+            logs = torch.log_softmax(exact.model(torch.tensor([[*prompt, 90, 91, 92]])).logits[0], -1)
+            wanted = [float(logs[len(prompt) - 1 + i, token]) for i, token in enumerate((90, 91, 92))]
+            assert [c.logprob for c in plain.chances] == pytest.approx(wanted, abs=0.4)
+            assert [c.logprob for c in changed.chances] != pytest.approx(wanted, abs=0.4)
+    engine.close()
 
 
 @pytest.mark.parametrize("stock", [False, True])

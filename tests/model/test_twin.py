@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
+import torch
 
+from gemel.config import parse
 from gemel.errors import ConfigError, MissingStage, Refused
 from gemel.examples import Role, TraitValue, Turn
 from gemel.feedback import Feedback, Said
 from gemel.model.assisted import situation
+from gemel.model.base import load_run, save_base_file
 from gemel.model.display import Display
 from gemel.model.preface import remembering
 from gemel.model.twin import Instructed, Twin, load_twin, prepare
@@ -59,6 +63,23 @@ def test_the_voice_alone_never_quotes_and_streams(twin: Twin) -> None:
     assert pieces
     assert not reply.quoted
     assert not reply.citations
+
+
+@pytest.mark.parametrize("weights", ["auto", "exact"])
+def test_a_voice_stored_in_half_precision_answers_here(tmp_path: Path, weights: Literal["auto", "exact"]) -> None:
+    """As one that was trained on an accelerator and brought home."""
+    workspace, config = twin_workspace(tmp_path), twin_config(tmp_path, precision="bf16")
+    loaded = load_run(workspace.run("r1"), config.model)
+    loaded.model.save_pretrained(workspace.run("r1") / "model")
+    save_base_file(workspace.run("r1"), loaded, "")
+    config = parse({"model": {"embedder": "hash", "context": 512}, "serve": {"weights": weights}})
+    twin = load_twin(workspace, config, batch=4)
+    assert twin.engine.base.dtype is torch.bfloat16
+    for way in ("voice", "assisted"):
+        reply = twin.speakers[way].reply(ASKED, sampling=Sampling(max_tokens=12, seed=1))
+        assert reply.parts
+        assert reply.tokens_out > 0
+    twin.close()
 
 
 def test_the_situation_is_what_came_since_the_last_answer() -> None:

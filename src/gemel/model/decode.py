@@ -42,12 +42,14 @@ class Decoder(ABC):
     Args:
         base: the model.
         slots: chats that fit at once.
+        dtype: type of what flows between the layers and of the cache; None: the weights'.
     """
 
-    def __init__(self, base: Base, slots: int) -> None:
+    def __init__(self, base: Base, slots: int, dtype: torch.dtype | None = None) -> None:
         config = base.model.config.get_text_config()
         self.base = base
         self.slots = slots
+        self.dtype = dtype or base.dtype
         self.layers = int(config.num_hidden_layers)
         self.heads = int(config.num_attention_heads)
         self.kv_heads = int(getattr(config, "num_key_value_heads", None) or self.heads)
@@ -81,7 +83,8 @@ class Decoder(ABC):
         known = {path for path, module in self.base.model.named_modules() if hasattr(module, "weight")}
         if unknown := sorted(set(pairs) - known):
             raise ModelError(f"the base has no layer '{unknown[0]}'", hint="The adapter was made for another base.")
-        self.adapters.add(name, self._layers(pairs))
+        here = {path: Pair(*(part.to(self.base.device, self.dtype) for part in pair)) for path, pair in pairs.items()}
+        self.adapters.add(name, self._layers(here))
 
     @abstractmethod
     def _layers(self, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
@@ -98,7 +101,7 @@ class Decoder(ABC):
             old = list(store)
             store.clear()
             for layer in range(self.layers):
-                new = torch.zeros(shape, dtype=self.base.dtype, device=self.base.device)
+                new = torch.zeros(shape, dtype=self.dtype, device=self.base.device)
                 if old:
                     new[:, :, : old[layer].shape[2]] = old[layer]
                     old[layer] = new[:0]
@@ -128,8 +131,8 @@ class Decoder(ABC):
         end = int(start.max()) + q
         place = start[:, None] + torch.arange(q, device=start.device)  # (b, q)
         hidden = torch.arange(end, device=start.device) > place[:, :, None]  # (b, q, T)
-        return torch.zeros(hidden.shape, dtype=self.base.dtype, device=start.device).masked_fill_(
-            hidden, torch.finfo(self.base.dtype).min
+        return torch.zeros(hidden.shape, dtype=self.dtype, device=start.device).masked_fill_(
+            hidden, torch.finfo(self.dtype).min
         )[:, None]
 
 
@@ -202,7 +205,8 @@ class Llama(Decoder):
     """Decoders of Llama's form, straight on their weights.
 
     The joined weights are shared with the Hugging Face model, which stays usable (its own tensors become
-    views of them); with `int8` they are rounded copies.
+    views of them); with `int8` they are rounded copies, and what flows between them is float32 whatever the
+    type of the weights (rounding gives it, and no CPU gains by halves there).
 
     Args:
         base: the model.
@@ -211,27 +215,27 @@ class Llama(Decoder):
     """
 
     def __init__(self, base: Base, slots: int, *, int8: bool = False) -> None:
-        super().__init__(base, slots)
+        super().__init__(base, slots, torch.float32 if int8 else None)
         model = base.model.model
         self._embed: Tensor = model.embed_tokens.weight
         self._eps: float = model.norm.variance_epsilon
-        self._norm: Tensor = model.norm.weight
+        self._norm: Tensor = model.norm.weight.to(self.dtype)
         self._width = (self._embed.shape[1],)
         linear: Any = Packed if int8 else _Joined
         self._head = linear(base.model.lm_head.weight, base.model.lm_head.bias)
         self._blocks = [
             (
-                layer.input_layernorm.weight,
+                layer.input_layernorm.weight.to(self.dtype),
                 linear(*_join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)),
                 linear(layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias),
-                layer.post_attention_layernorm.weight,
+                layer.post_attention_layernorm.weight.to(self.dtype),
                 linear(*_join(layer.mlp.gate_proj, layer.mlp.up_proj)),
                 linear(layer.mlp.down_proj.weight, layer.mlp.down_proj.bias),
             )
             for layer in model.layers
         ]
         place = torch.arange(base.context + 1, device=base.device)[None]
-        cos, sin = model.rotary_emb(self._embed[:1], place)  # (1, context + 1, size)
+        cos, sin = model.rotary_emb(self._embed[:1].to(self.dtype), place)  # (1, context + 1, size)
         half = self.size // 2
         self._cos, self._sin = cos[0], torch.cat((-sin[0, :, :half], sin[0, :, half:]), -1)
         self._scale = self.size**-0.5
@@ -253,7 +257,7 @@ class Llama(Decoder):
         place = start[:, None] + torch.arange(q, device=ids.device)
         cos, sin = self._cos[place][:, :, None], self._sin[place][:, :, None]  # (b, q, 1, size)
         mask = self.mask(start, q) if b > 1 or (q > 1 and int(start[0]) > 0) else None
-        x = F.embedding(ids, self._embed)  # (b, q, width)
+        x = F.embedding(ids, self._embed).to(self.dtype)  # (b, q, width)
         turned, half = self.heads + self.kv_heads, self.size // 2
         for layer, (first, qkv, out, second, up, down) in enumerate(self._blocks):
             y = self._times(qkv, layer, "qkv", F.rms_norm(x, self._width, first, self._eps)).view(b, q, -1, self.size)
