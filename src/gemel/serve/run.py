@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import NamedTuple
 
 import uvicorn
@@ -69,7 +70,19 @@ def serve(workspace: Workspace, config: Config, address: Address, *, told: Calla
         h11_max_incomplete_event_size=64 * 1024,
         ws="none",
     )
-    uvicorn.Server(settings).run(sockets=[listening])
+    _Server(settings, app.state.house).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Says that it ends as soon as it is asked to: what follows a job without end then lets go."""
+
+    def __init__(self, config: uvicorn.Config, house: House) -> None:
+        super().__init__(config)
+        self._house = house
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._house.draining = True
+        super().handle_exit(sig, frame)
 
 
 def _greeting(house: House) -> str:
