@@ -8,7 +8,8 @@ The last two live in environments of their own: python -m venv .work/peer-distil
 tokenizer from the network to count tokens; it is given one of bytes instead, which is cheaper.
 
 Every client runs in a process of its own against the same loopback stub (bench/stub_teacher.py, a third process);
-CPU is that of the client's process and its children, memory the peak of the largest. Absolute rates depend on what
+CPU is that of the client's process and its children, memory the peak of the largest (VmHWM where there is one: the
+`ru_maxrss` of a process begins with what its parent held when it was started). Absolute rates depend on what
 else the machine does: read the ratios. `--faults` adds 10 % 429, 5 % 500, 1 % hangs, 1 % malformed, 2 % permanent
 failures and a kill -9 at half.
 """
@@ -19,6 +20,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -151,6 +153,17 @@ def usage() -> float:
     return sum(f.ru_utime + f.ru_stime for f in found)
 
 
+def peak() -> float:
+    """Most resident memory in MB, of this process or of its largest ended child."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    status = Path("/proc/self/status")
+    if status.exists():
+        own = int(re.search(r"VmHWM:\s+(\d+)", status.read_text(encoding="utf-8"))[1])  # type: ignore[index]
+    else:
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return max(own, children) / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 CLIENTS = {
     "gemel": gemel_client,
     "openai": openai_client,
@@ -221,9 +234,7 @@ def main() -> None:
     if asked.client:
         name, address, count, concurrency, folder = asked.client
         found = CLIENTS[name](address, int(count), int(concurrency), Path(folder))
-        peak = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        peak /= 2**20 if sys.platform == "darwin" else 2**10
-        print(json.dumps({**found, "peak": peak}))
+        print(json.dumps({**found, "peak": peak()}))
         return
     for latency in asked.latency:
         ours = measure("gemel", latency, asked.requests, asked.concurrency)

@@ -15,6 +15,8 @@ from gemel.cli.synth import command
 from gemel.errors import Incomplete, Refused
 from gemel.examples import Example, Role, Turn, read_examples, write_examples
 from gemel.pipeline.synth import clear_dead, run_job
+from gemel.pipeline.synth_contamination import benches_of
+from gemel.pipeline.synth_export import add_pairs
 from gemel.pipeline.synth_job import Job, load_job, read_rows
 from gemel.synth.pairs import slices_of
 from gemel.workspace import Manifest, Workspace
@@ -132,13 +134,51 @@ def test_a_test_text_is_refused_and_overlap_with_it_is_dropped(workspace: Worksp
             turns=(Turn(role=Role.me, parts=("If men were angels, no government would be necessary.",), learn=True),),
             split="test",
         )
-        question = Turn(role=Role.me, parts=("Why is a government needed? " + held.turns[0].text,), learn=True)
-        write_examples(workspace.dataset("main") / "test.parquet", [held, replace(held, turns=(question,))])
-        overlapping = run_job(qa_job(workspace, stub.address))
+        write_examples(workspace.dataset("main") / "test.parquet", [held])
+        bench = workspace.root / "bench" / "main" / "questions.jsonl"
+        bench.parent.mkdir(parents=True)
+        bench.write_text('{"id": "q1", "text": "what keeps ambition in check"}\n', encoding="utf-8")
+        overlapping = run_job(qa_job(workspace, stub.address, against=benches_of(workspace)))
     assert clean.rows == 4
-    assert overlapping.rows == 3
     assert overlapping.report.asked == 0
-    assert overlapping.dropped["stands in what is measured on"] == 1
+    assert [r["split"] for r in read_rows(workspace.synth("qa"))] == ["valid"]
+    assert overlapping.dropped["stands in what is measured on"] == 3
+    report = json.loads(workspace.synth("qa").with_name("qa.contamination.json").read_text(encoding="utf-8"))
+    assert report["sets"] == {
+        "questions.jsonl": {"texts": 2, "rows left out": 2, "texts asked about that overlap": 0},
+        "test": {"texts": 1, "rows left out": 1, "texts asked about that overlap": 0},
+    }
+    assert len(report["rows left out"]) == 3
+    assert "ambition" not in json.dumps(report).casefold()
+
+
+def test_a_text_that_quotes_the_test_is_told_and_no_pair_of_it_passes(workspace: Workspace) -> None:
+    quoting = "As I say elsewhere, " + TEXTS["test"][0].lower() + TEXTS["test"][1:]
+    copy = slices()["train"]
+    turns = (copy.turns[0], replace(copy.turns[1], parts=(quoting,)))
+    write_examples(workspace.dataset("main") / "train.parquet", [replace(copy, turns=turns)])
+
+    def quotes(body: dict[str, Any]) -> str:
+        if "Question to the author" in body["messages"][-1]["content"]:
+            return json.dumps({"claims": [{"claim": "That is tyranny.", "quote": "the very definition of tyranny"}]})
+        return teacher(body)
+
+    with stub_server(Stub(answer=quotes)) as stub:
+        run_job(qa_job(workspace, stub.address))
+    assert not any(r["split"] == "train" for r in read_rows(workspace.synth("qa")))
+    report = json.loads(workspace.synth("qa").with_name("qa.contamination.json").read_text(encoding="utf-8"))
+    assert report["texts asked about"] == {"train-slice": "test"}
+    assert report["sets"]["test"]["rows left out"] > 0
+
+
+def test_pairs_of_a_document_that_is_kept_for_testing_now_never_enter(workspace: Workspace) -> None:
+    with stub_server(Stub(answer=teacher)) as stub:
+        run_job(qa_job(workspace, stub.address))
+    moved = replace(slices()["train"], split="test")
+    write_examples(workspace.dataset("main") / "test.parquet", [moved])
+    with pytest.raises(Refused, match="kept for testing"):
+        add_pairs(workspace, workspace.config(), workspace.synth("qa"))
+    assert not workspace.dataset("qa").exists()
 
 
 def test_the_command_makes_a_data_set_and_goes_on_after_faults(workspace: Workspace) -> None:

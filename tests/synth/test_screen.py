@@ -78,7 +78,12 @@ def test_contamination_finds_runs_of_thirteen_words() -> None:
     assert screen.like("and so " + " ".join(held.split()[20:33]).upper() + "!")
     assert not screen.like(" ".join(held.split()[20:32]))
     assert not screen.like(text(rng, 60))
-    assert screen.found == {"test": 1}
+    assert screen.where("and so", held) == "test"
+    assert screen.where("and so", text(rng, 60)) == ""
+    assert screen.texts == {"test": 1}
+    short = Contamination({"bench": ["What is a faction?"]})
+    assert short.like("what is a FACTION")
+    assert not short.like("what is a faction to you")
 
 
 SOURCE = "I hold that “ambition” must be made\nto counteract ambition — in 1788 as now. Men are no angels."

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gemel.cli.output import show_progress, table, twin_option
+from gemel.cli.output import QUIET, show_progress, table, twin_option
 
 if TYPE_CHECKING:
     from gemel.pipeline.synth_job import Job
@@ -45,6 +47,9 @@ def asking(made: Callable[..., None]) -> Callable[..., None]:
                 "--similar", type=float, default=0.0, help="Drop what means the same (cosine, e.g. 0.92); 0: off."
             ),
             click.option(
+                "--against", multiple=True, type=FILE, help="File of texts that nothing made may overlap with."
+            ),
+            click.option(
                 "--on", "shards", default="here", show_default=True, help="here, local:N, ray or ray://host:port."
             ),
             click.option("--show", is_flag=True, help="Only show the first request."),
@@ -70,22 +75,21 @@ def asking(made: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Your own sentences, or the claims in the teacher's words.",
 )
-@click.option("--against", multiple=True, type=FILE, help="File of texts that no pair may overlap with.")
-def qa(
-    twin: Path, dataset: str, name: str, count: int, answers: str, against: tuple[Path, ...], **options: Any
-) -> None:
+def qa(twin: Path, dataset: str, name: str, count: int, answers: str, **options: Any) -> None:
     """Questions that your documents answer, with your own takes, every claim with a checked quotation.
 
-    Writes dataset/NAME: the data set with the pairs added. Nothing is made from test documents.
+    Writes dataset/NAME: the data set with the pairs added. Nothing is made from test documents, and what shares words
+    with them or with the twin's benches is left out.
     """
+    from gemel.pipeline.synth_contamination import benches_of
     from gemel.pipeline.synth_export import add_pairs
     from gemel.workspace import Workspace
 
     workspace = Workspace(twin)
     source = workspace.dataset(dataset)
     workspace.need(source, f"the data set '{dataset}'", "gemel build")
-    given = {"count": count, "answers": answers, "against": tuple(map(str, against))}
-    job = _job("qa", source, workspace.synth(name), twin, options, **given)
+    options["against"] = (*benches_of(workspace), *options["against"])
+    job = _job("qa", source, workspace.synth(name), twin, options, count=count, answers=answers)
     incomplete = _go(job, options)
     if incomplete is not False:
         manifest = add_pairs(workspace, workspace.config(), job.file(), dataset=dataset, name=name)
@@ -247,6 +251,7 @@ def _job(kind: str, given: Path, output: Path, twin: Path, options: dict[str, An
         teachers=options["teacher"] or ((section.teacher,) if section.teacher else ()),
         settings=section.model_dump(mode="json"),
         similar=options["similar"],
+        against=tuple(map(str, options["against"])),
         shards=options["shards"],
         **more,
     )
@@ -272,7 +277,7 @@ def _go(job: Job, options: dict[str, Any]) -> Exception | bool:
             raise Refused("this would leave the machine", hint="Look at what is sent with --show, then give --yes.")
         click.confirm("\nSend?", abort=True)
     error: Exception | bool = True
-    with show_progress():
+    with show_progress(), _show_state():
         try:
             run_job(job)
         except Incomplete as missing:
@@ -280,6 +285,28 @@ def _go(job: Job, options: dict[str, Any]) -> Exception | bool:
     _tell(load_job(job.file())[1])
     click.echo(f"{job.file()}")
     return error
+
+
+@contextmanager
+def _show_state() -> Iterator[None]:
+    """A line now and then on stderr: what was answered and refused, tokens and cost."""
+    from gemel.track import Event, listening
+
+    told = monotonic()
+
+    def tell(event: Event) -> None:
+        nonlocal told
+        if event.name != "synth.state" or monotonic() - told < QUIET:
+            return
+        told = monotonic()
+        f = event.fields
+        line = f"  {f['answered']:,} answered, {f['known']:,} known, {f['refused']:,} refused"
+        line += f" ({f['why']})" if f["why"] else ""
+        line += f", {f['tokens']:,} tokens" + (f", cost {f['cost']:.4g}" if f["cost"] else "")
+        click.echo(("\r\x1b[2K" if sys.stderr.isatty() else "") + line, err=True)
+
+    with listening(tell):
+        yield
 
 
 def _tell(counts: dict[str, Any]) -> None:

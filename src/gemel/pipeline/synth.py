@@ -1,8 +1,9 @@
 """`gemel synth`: a job is an input, stages, teachers and an output; running it again goes on where it stopped.
 
 Beside `X.jsonl` (the result, written whole) lie `X.calls.jsonl` (every usable answer), `X.dead.jsonl` (calls without
-one) and `X.job.json` (what was asked, and the counts). The result is always made from the input and the calls, so that
-shards, kills and retries give the same rows in the same order.
+one), `X.job.json` (what was asked, and the counts) and `X.contamination.json` (what overlapped with what is measured
+on and was kept out). The result is always made from the input and the calls, so that shards, kills and retries give
+the same rows in the same order.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from gemel.config import SynthSection
 from gemel.errors import DataError, Incomplete
 from gemel.examples import read_examples
+from gemel.pipeline.synth_contamination import watch_for
 from gemel.pipeline.synth_job import Job, read_rows, save_job, write_rows
 from gemel.remote import Endpoint
 from gemel.shards import Place, over, shard_of
@@ -26,7 +28,7 @@ from gemel.synth.engine import Engine, Failed, Report, Row, Stage, results, row_
 from gemel.synth.journal import Journal
 from gemel.synth.pairs import ALLOWED, pair_stages, slices_of
 from gemel.synth.personas import edges, frontier, locale_of, texts_in
-from gemel.synth.screen import Contamination, Exact, Near, Screen, Similar, screened
+from gemel.synth.screen import Exact, Near, Screen, Similar, screened
 from gemel.synth.template import load_template
 from gemel.text import fold
 
@@ -203,16 +205,21 @@ def _rounds(job: Job) -> Outcome:
     report = Report()
     everyone = list(screened(known, _joined(("persona",)), screens, dropped))
     added = everyone
+    watch = watch_for(job)
     for number in range(1, job.rounds + 1):
         wanted = list(frontier(added, job.section.locale, each=job.each))
         report = report.plus(_ask(job, partial(iter, wanted), name=f"round {number}"))
         found = list(_results(job, partial(iter, wanted)))
         failed += [f for f in found if isinstance(f, Failed)]
-        made = (r for r in found if not isinstance(r, Failed))
+        made: Iterable[Row] = (r for r in found if not isinstance(r, Failed))
+        if watch:
+            made = watch.passing(made, dropped)
         added = list(screened(made, _joined(("persona",)), screens, dropped))
         everyone = everyone + added
         if not added or report.stopped or unseen(_domains(everyone)) < job.until_unseen:
             break
+    if watch:
+        watch.write(job)
     graph = [e._asdict() for e in edges(everyone)]
     write_rows(job.file("graph"), graph)
     write_rows(job.file(), everyone)
@@ -233,8 +240,9 @@ def _write(job: Job, report: Report, found: Iterable[Row | Failed]) -> Outcome:
     rows: Iterable[Row] = usable()
     if names := SCREENED.get(job.kind):
         rows = screened(rows, _joined(names), _screens(job), dropped)
-    if barred := _contamination(job):
-        rows = screened(rows, _joined(("question", "answer")), barred, dropped)
+    if watch := watch_for(job):
+        watch.look_at(_inputs(job))
+        rows = watch.passing(rows, dropped)
     sample: list[Row] = []
 
     def watched() -> Iterator[Row]:
@@ -244,6 +252,8 @@ def _write(job: Job, report: Report, found: Iterable[Row | Failed]) -> Outcome:
             yield row
 
     count = write_rows(job.file(), watched())
+    if watch:
+        watch.write(job)
     return Outcome(rows=count, report=report, dropped=dropped, failed=failed, figures=_figures(job, sample))
 
 
@@ -258,18 +268,6 @@ def _screens(job: Job) -> list[Screen]:
 
         screens.append(Similar(embedder("minilm").encode, job.similar))
     return screens
-
-
-def _contamination(job: Job) -> list[Screen]:
-    """What a pair may share no run of words with: the test splits, and files that were named."""
-    texts: dict[str, list[str]] = {}
-    for name in job.against:
-        texts[Path(name).name] = [" ".join(map(str, row.values())) for row in read_rows(Path(name))]
-    if job.kind == "qa":
-        for split in ("test", "contacts"):
-            if (path := Path(job.input) / f"{split}.parquet").exists():
-                texts[split] = [t.text for e in read_examples(path) for t in e.learned]
-    return [Contamination(texts)] if texts else []
 
 
 def _domains(rows: Iterable[Row]) -> list[str]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gemel.config import Config
-from gemel.errors import ConfigError, TooLittle
+from gemel.errors import ConfigError, Refused, TooLittle
 from gemel.examples import Example, read_examples, to_json, write_examples
+from gemel.pipeline.synth_contamination import HELD_OUT
 from gemel.pipeline.synth_job import read_rows, write_rows
 from gemel.synth.engine import Row
 from gemel.synth.pairs import ALLOWED, as_example, knowledge_example
@@ -23,6 +24,7 @@ def add_pairs(workspace: Workspace, config: Config, rows: Path, *, dataset: str 
 
     Raises:
         ConfigError: when it would write over the data set that it reads.
+        Refused: when a pair was made of what the data set keeps for testing now.
         TooLittle: when there is no pair.
     """
     if name == dataset:
@@ -36,6 +38,7 @@ def add_pairs(workspace: Workspace, config: Config, rows: Path, *, dataset: str 
         raise TooLittle(
             "no question and answer passed the checks", hint="Look at `gemel synth status`, or a better teacher."
         )
+    _stay_apart(source, pairs)
     with workspace.lock("synth"):
         if fresh := workspace.fresh(workspace.dataset(name), wanted):
             return fresh
@@ -56,6 +59,16 @@ def add_pairs(workspace: Workspace, config: Config, rows: Path, *, dataset: str 
             )
             made.write(folder)
     return workspace.need(workspace.dataset(name), f"the data set '{name}'", "gemel synth qa")
+
+
+def _stay_apart(source: Path, pairs: Sequence[Example]) -> None:
+    """Refuse pairs with a test text among what they come from, e.g. after the data set was split anew."""
+    paths = [source / f"{split}.parquet" for split in HELD_OUT]
+    held = {name for p in paths if p.exists() for e in read_examples(p) for name in (e.id, *e.provenance)}
+    if any(held.intersection(pair.provenance) for pair in pairs):
+        raise Refused(
+            "these pairs were made of a document that is kept for testing now", hint="Run `gemel synth qa` again."
+        )
 
 
 def export_rows(rows: Path, to: Path, *, examples: bool = False) -> int:

@@ -50,9 +50,9 @@ class Job:
         return SynthSection(**self.settings)
 
     def file(self, what: str = "") -> Path:
-        """The output, or what lies beside it: calls, dead, job."""
+        """The output, or what lies beside it: calls, dead, graph, job, contamination."""
         path = Path(self.output)
-        suffix = {"": "", "job": ".job.json"}.get(what, f".{what}.jsonl")
+        suffix = f".{what}.json" if what in ("job", "contamination") else f".{what}.jsonl"
         return path.with_name(f"{path.stem}{suffix}") if what else path
 
 

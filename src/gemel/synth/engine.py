@@ -19,7 +19,7 @@ from gemel.records import stable_id
 from gemel.remote import Client, Completion, Dead, Endpoint, Gone, Request
 from gemel.synth.journal import Journal
 from gemel.synth.template import BadOutput, Call, Template
-from gemel.track import emit, progress
+from gemel.track import LONGEST, emit, progress
 
 __all__ = ["Engine", "Failed", "Rejected", "Report", "Row", "Stage", "results", "row_id"]
 
@@ -223,9 +223,11 @@ class Engine:
         while True:
             await asyncio.sleep(1.0)
             await asyncio.to_thread(self.journal.sync)
-            r, refused = self.report, sum(sum(c.refusals.values()) for c in self.clients)
-            tokens = r.tokens_in + r.tokens_out
-            emit("synth.state", answered=r.asked, known=r.known, refused=refused, tokens=tokens, cost=self.spent)
+            refused = sum((c.refusals for c in self.clients), Counter[str]())
+            why = ", ".join(f"{n} {reason}" for reason, n in refused.most_common(3))[:LONGEST]
+            r, tokens = self.report, self.report.tokens_in + self.report.tokens_out
+            counts = {"answered": r.asked, "known": r.known, "refused": refused.total(), "tokens": tokens}
+            emit("synth.state", **counts, why=why, cost=self.spent)
 
     async def _feed(self, rows: Iterable[Row], queue: asyncio.Queue[Row | None]) -> None:
         for row in rows:

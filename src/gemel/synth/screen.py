@@ -100,28 +100,33 @@ class Similar(Screen):
 
 
 class Contamination(Screen):
-    """Shares a run of `n` words with texts that are measured on, or is one of them. Nothing is kept.
+    """Shares a run of `n` words with texts that are measured on, or is one of them (case and punctuation aside).
+    Nothing is kept.
 
     Args:
         texts: name of the set → its texts.
         n: words in a run; 13 as in Brown et al. 2020.
     """
 
+    reason = "stands in what is measured on"
+
     def __init__(self, texts: Mapping[str, Iterable[str]], n: int = 13) -> None:
         self.n = n
-        self.found: Counter[str] = Counter()
-        self.reason = "stands in what is measured on"
+        self.texts = dict.fromkeys(texts, 0)
+        """Name of a set → how many texts it has."""
         self._where: dict[int, str] = {}
         for name, many in texts.items():
             for text in many:
+                self.texts[name] += 1
                 for run in self._runs(text):
                     self._where.setdefault(run, name)
 
+    def where(self, *texts: str) -> str:
+        """The name of a set with which one of the texts overlaps; "" where none does."""
+        return next((self._where[r] for t in texts for r in self._runs(t) if r in self._where), "")
+
     def like(self, text: str) -> bool:
-        hit = next((self._where[r] for r in self._runs(text) if r in self._where), "")
-        if hit:
-            self.found[hit] += 1
-        return bool(hit)
+        return bool(self.where(text))
 
     def _runs(self, text: str) -> Iterator[int]:
         many = words(fold(text))
