@@ -266,6 +266,15 @@ def test_judging_resumes(tmp_path: Path) -> None:
     assert Counting.calls == 4 * 20
 
 
+def test_other_answers_are_judged_anew() -> None:
+    journal = Journal(None)
+    answers = {s: {"q0": f"[{s}] one"} for s in ("null", "base")}
+    for text in ("[base] one", "[base] two", "[base] two"):
+        answers["base"]["q0"] = text
+        judge_all(Scripted(), "c", QUESTIONS[:1], answers, journal=journal)
+    assert len(journal.rows) == 4
+
+
 def test_controls_are_what_they_say() -> None:
     expert = {q.id: f"I LOVE it!!! Soooo good 😀 number {q.id}" for q in QUESTIONS[:3]}
     found = controls(QUESTIONS[:3], expert)

@@ -16,7 +16,9 @@ from gemel.evaluate.likelihoods import Scorers
 from gemel.evaluate.ngram import NgramScorer
 from gemel.evaluate.report import compare, html_report, markdown_report
 from gemel.evaluate.study import Material, Study, study
+from gemel.evaluate.titles import HONEST, title_of, what_of
 from gemel.evaluate.verdict import HEADLINES, judge
+from gemel.evaluate.zeroshot import PROMPTS
 from gemel.model.embed import HashEmbedder
 from gemel.scores import Score
 from gemel.speaker import Speaker
@@ -102,6 +104,38 @@ def test_a_copycat_trips_the_leak_alarm(good: Study) -> None:
     assert of(found, "leak").extra["alarm"] == 1.0
     assert any("leak alarm" in w for w in found.verdict.warnings)
     assert of(good, "leak").extra.get("alarm", 0.0) == 0.0
+
+
+def test_one_who_knows_the_held_out_replies_trips_the_overlap_alarm(good: Study) -> None:
+    truth = {c.context: c.truth.text for c in good.cases.cases}
+
+    class Leaked(Constant):
+        def reply(self, turns, **options):  # type: ignore[no-untyped-def]
+            self.text = truth.get(tuple(turns), "nothing")
+            return super().reply(turns, **options)
+
+    found = run(Leaked(), metrics=("length",))
+    tail = of(found, "overlap_tail")
+    assert (tail.value or 0) > 0.9
+    assert tail.extra["alarm"] == 1.0
+    assert any("overlap alarm" in w for w in found.verdict.warnings)
+    assert of(good, "overlap_tail").extra["alarm"] == 0.0
+    assert (of(good, "overlap_tail").value or 0) < 0.1
+
+
+def test_customary_metrics_stand_beside_honest_ones() -> None:
+    found = run(Writer(ANNA), metrics=())
+    page = html_report(found, run="main-1")
+    known = {s.metric for s in found.scores if s.system == "voice"}
+    assert set(HONEST) <= known
+    assert {m for better in HONEST.values() for m in better} <= known
+    for metric in HONEST:
+        assert title_of(metric) in page, metric
+    assert PROMPTS[0] in page
+    assert "Claims to check by hand" in page
+    assert "The voice says more" in html_report(run(Writer(TOM), twin=False), run="x")
+    for score in found.scores:
+        assert what_of(score.metric), score.metric
 
 
 def test_too_little_is_refused_in_words() -> None:

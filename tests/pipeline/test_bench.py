@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from stub_server import Stub, stub_server
 
 from gemel.cli import root
+from gemel.errors import ConfigError, TooLittle
 from gemel.evaluate.bench.controls import CONTROLS
 from gemel.evaluate.bench.files import Judgment, write_rows
 from gemel.examples import Example, Role, Turn, write_examples
@@ -139,3 +140,45 @@ def test_people_stand_apart_from_judges(workspace: Workspace, tmp_path: Path) ->
     write_rows(workspace.root / "bench/main/human/r1.jsonl", rows)
     told = gemel(workspace, "report")
     assert "people: expert over voice 8 of 8" in told
+
+
+def test_a_contender_on_a_server_answers_under_its_own_name(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("\n".join(ASKED), encoding="utf-8")
+    gemel(workspace, "questions", "--from", tmp_path / "q.txt")
+    with stub_server(Stub(answer=lambda body: f"of {body['messages'][-1]['content']}")) as stub:
+        args = ("answer", "--server", stub.address, "--model", "m", "--yes", "--as")
+        assert "8" in gemel(workspace, *args, "other")
+        assert all(m["role"] != "system" for b in stub.bodies for m in b["messages"])
+        before = len(stub.bodies)
+        gemel(workspace, *args, "other")
+        assert len(stub.bodies) == before
+        gemel(workspace, *args, "told", "--card")
+        assert any(m["role"] == "system" for b in stub.bodies[before:] for m in b["messages"])
+    answers = Bench(workspace, workspace.config()).answers()
+    assert set(answers) == {"other", "told"}
+    assert set(answers["other"].values()) == {f"of {q}" for q in ASKED}
+    for bad in ("../x", "null", "a|b"):
+        told = CliRunner().invoke(
+            root, ["bench", "take", str(tmp_path / "q.txt"), "--as", bad, "--twin", str(workspace.root)]
+        )
+        assert isinstance(told.exception, ConfigError)
+        assert "cannot name" in str(told.exception)
+
+
+def test_one_system_alone_is_not_judged(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("\n".join(ASKED), encoding="utf-8")
+    gemel(workspace, "questions", "--from", tmp_path / "q.txt")
+    told = CliRunner().invoke(
+        root,
+        ["bench", "judge", "--server", "http://127.0.0.1:9", "--model", "m", "--yes", "--twin", str(workspace.root)],
+    )
+    assert isinstance(told.exception, TooLittle)
+    assert "fewer than two systems" in str(told.exception)
+
+
+def test_a_judged_file_needs_no_data_set(tmp_path: Path) -> None:
+    rows = [{"question": q, "expert": "e", "finetuned": "f", "base": "b", "winner": "base"} for q in ASKED]
+    (tmp_path / "three.json").write_text(json.dumps(rows), encoding="utf-8")
+    bare = Workspace(tmp_path / "bare")
+    gemel(bare, "questions", "--from", tmp_path / "three.json")
+    assert "No score below 200" in gemel(bare, "report")

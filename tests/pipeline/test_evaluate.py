@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from made_people import chat, shuffled
 from tiny import tiny_folder
 
 from gemel.cli import root
 from gemel.config import parse
-from gemel.errors import MissingStage
+from gemel.errors import MissingStage, Refused
 from gemel.examples import Example, Role, Turn, write_examples
 from gemel.pipeline.audit import audit_run
 from gemel.pipeline.evaluate import compare_runs, evaluate_run, read_scores
@@ -105,3 +106,59 @@ def test_the_audit_trains_a_shadow_and_marks_the_voice(workspace: Workspace) -> 
     assert workspace.current() == run
     text = (workspace.eval(run) / "audit.json").read_text(encoding="utf-8")
     assert "the code of" not in text
+
+
+def twin_of(root: Path, parts: dict[str, list[Example]], **train: float) -> tuple[Workspace, str]:
+    """A voice trained on the base that ships."""
+    found = Workspace(root)
+    found.prepare()
+    settings = {"threads": 1, "batch_tokens": 1024, "patience": 0, "checkpoint_every": 1000, **train}
+    lines = "\n".join(f"{key} = {value}" for key, value in settings.items())
+    (found.root / "gemel.toml").write_text(
+        f'scale = "tiny"\n[model]\nembedder = "hash"\n[train]\nmax_minutes = 0\n{lines}\n', encoding="utf-8"
+    )
+    data = found.dataset()
+    data.mkdir(parents=True)
+    for split, examples in parts.items():
+        write_examples(data / f"{split}.parquet", examples)
+    Manifest(stage="build", fingerprint="data", extra={"me": "Anna"}).write(data)
+    return found, str(train_voice(found, found.config()).extra["run"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("steps", "lr", "passes"), [(6, 2e-4, True), (110, 2e-3, False)])
+def test_an_over_trained_voice_fails_the_audit_and_a_gently_trained_one_passes(
+    tmp_path: Path, steps: int, lr: float, passes: bool
+) -> None:
+    train = [chat(i, turns=6) for i in range(60)]
+    # Chosen on its own training text: nothing stops it from learning that by heart.
+    valid = [chat(i, turns=6) for i in range(300, 306)] if passes else train[:20]
+    parts = {"train": train, "valid": valid, "test": [chat(i, turns=6) for i in range(200, 240)]}
+    found, run = twin_of(tmp_path, parts, max_steps=steps, evaluate_every=steps, lr=lr)
+    told = CliRunner().invoke(root, ["audit", "--twin", str(found.root)])
+    assert isinstance(told.exception, Refused) is not passes, told.output
+    manifest = Manifest.read(found.run(run))
+    assert manifest is not None
+    assert manifest.extra["audit"]["passed"] is passes
+    if not passes:
+        assert any("exposure" in f or "membership" in f for f in manifest.extra["audit"]["failures"]), told.output
+
+
+@pytest.mark.slow
+def test_a_voice_of_shuffled_speakers_has_no_identity_gain_and_one_of_the_person_has(tmp_path: Path) -> None:
+    train = {"person": [chat(i) for i in range(80)], "nobody": [shuffled(chat(i)) for i in range(80)]}
+    valid = {"person": [chat(i) for i in range(300, 308)], "nobody": [shuffled(chat(i)) for i in range(300, 308)]}
+    gains = {}
+    for kind in train:
+        parts = {"train": train[kind], "valid": valid[kind], "test": [chat(i) for i in range(100, 130)]}
+        found, run = twin_of(tmp_path / kind, parts, max_steps=30, evaluate_every=30, lr=1e-3)
+        config = found.config({"evaluate": {"replies": 120, "bootstrap": 300, "metrics": ("length",), "systems": ()}})
+        evaluate_run(found, config)
+        scores = read_scores(found.eval(run))[1]
+        gains[kind] = next(s for s in scores if s.metric == "identity_gain" and s.group == "all")
+    person, nobody = gains["person"], gains["nobody"]
+    assert person.low is not None
+    assert nobody.low is not None
+    assert person.low > 0.02, gains
+    assert nobody.low <= 0.01, gains
+    assert abs(nobody.value or 0) < 0.2 * (person.value or 0), gains

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,12 +67,39 @@ def take(file: Path, system: str, name: str, twin: Path) -> None:
 @command.command()
 @click.option("--system", "systems", multiple=True, help="May be given again. Default: voice, base, prompted, memory.")
 @click.option("--run", default=None, help="Id of a voice; none: the current one.")
+@click.option("--server", default="", help="Let a model on an OpenAI-compatible server answer instead of the twin.")
+@click.option("--model", default="", help="Model at that server; none: its first.")
+@click.option("--as", "called", default="contender", show_default=True, help="What its answers are called.")
+@click.option("--card", is_flag=True, help="Tell it the person's card.")
 @click.option("--name", default="main", show_default=True, help="Name of the bench.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending.")
 @twin_option
-def answer(systems: tuple[str, ...], run: str | None, name: str, twin: Path) -> None:
-    """Let the systems and the controls answer."""
+def answer(
+    systems: tuple[str, ...],
+    run: str | None,
+    server: str,
+    model: str,
+    called: str,
+    card: bool,
+    name: str,
+    yes: bool,
+    twin: Path,
+) -> None:
+    """Let the systems and the controls answer, or a contender on a server."""
+    bench = _bench(twin, name)
+    systems = systems or bench.systems(run)
+    address = server or ("" if "voice" in systems or run else bench.config.model.server)
+    if address and not yes:
+        what = "Questions and the card" if card or not server else "Questions"
+        click.confirm(f"{what} ({len(bench.questions)} questions) will be sent to {address}. Go on?", abort=True)
     with show_progress():
-        found = _bench(twin, name).answer(systems or ("voice", "base", "prompted", "memory"), run)
+        if server:
+            from gemel.remote import RemoteSpeaker
+
+            with closing(RemoteSpeaker(server, model)) as speaker:
+                found = {called: bench.answer_by(speaker, called, card=card)}
+        else:
+            found = bench.answer(systems, run)
     click.echo(table(["system", "answers"], list(found.items())))
 
 
@@ -91,8 +119,8 @@ def judge(server: str, model: str, triples: bool, systems: tuple[str, ...], name
     count = len(bench.questions)
     if not yes:
         click.confirm(f"Questions and all answers ({count} questions) will be sent to {server}. Go on?", abort=True)
-    with show_progress():
-        done = bench.judge(RemoteSpeaker(server, model), model, size=3 if triples else 2, systems=systems)
+    with show_progress(), closing(RemoteSpeaker(server, model)) as speaker:
+        done = bench.judge(speaker, model, size=3 if triples else 2, systems=systems)
     click.echo(f"{done} comparisons by {model}")
 
 

@@ -69,7 +69,7 @@ def command(
 
 
 def _summary(scores: list[Score], system: str, show_all: bool) -> str:
-    from gemel.evaluate.report import title_of
+    from gemel.evaluate.titles import title_of
     from gemel.evaluate.verdict import HEADLINES
 
     wanted = None if show_all else {*HEADLINES, "bits_per_byte", "length"}

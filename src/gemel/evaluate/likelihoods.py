@@ -238,6 +238,9 @@ def _choices(
         if system == "voice":
             score = replace(score, p=mcnemar(gained, lost), extra={**score.extra, "gained": gained, "lost": lost})
         out.append(score)
+    for label, keep in groups_of(twin.cases).items():
+        part = Choice(cases=tuple(twin.cases[i] for i in keep), margins=twin.margins[keep])
+        out.append(_choice_score(replace(blank, group=label), part, resamples, seed))
     return out
 
 

@@ -26,6 +26,7 @@ from gemel.evaluate.statistics import (
     relative,
     swap_test,
 )
+from gemel.evaluate.titles import ALWAYS
 from gemel.scores import Score
 from gemel.track import progress
 
@@ -84,10 +85,10 @@ def measure(board: Board, *, metrics: Sequence[str] = (), resamples: int = 2000,
     """Every metric for every system, with groups for the primary one.
 
     Args:
-        metrics: names; empty: all.
+        metrics: names; empty: all; what is measured always may stand among them.
         resamples: B of the bootstrap.
     """
-    chosen = [METRICS.get(n) for n in metrics] if metrics else [m for _, m in METRICS]
+    chosen = [METRICS.get(n) for n in metrics if n not in ALWAYS] if metrics else [m for _, m in METRICS]
     primary = primary_of(board.systems)
     out: list[Score] = []
     with progress("metrics", total=len(chosen), unit="metrics") as advance:

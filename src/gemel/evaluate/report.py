@@ -7,42 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gemel.corpus.page import Interval, Section, bars, dots, figure, hist, number, page, paragraph, table, tiles
-from gemel.evaluate.metrics import METRICS
-from gemel.evaluate.sample import bare_text, trim
+from gemel.evaluate.exhibits import beyond_domain, claims_to_check, examples, telling_words, whys
 from gemel.evaluate.study import Study
+from gemel.evaluate.titles import HONEST, title_of, what_of
 from gemel.evaluate.verdict import HEADLINES
 from gemel.scores import Score, Verdict
 
-__all__ = ["TITLES", "compare", "html_report", "markdown_report"]
-
-TITLES = {
-    "identity_gain": "Identity gain",
-    "bits_per_byte": "Bits per byte",
-    "perplexity": "Perplexity",
-    "choice": "Choice test",
-    "leak": "Leak alarm",
-    "response_time": "Response time",
-    "throughput": "Throughput",
-    "memory": "Memory",
-}
-WHAT = {
-    "identity_gain": "[base − twin] on the person's held-out replies minus the same on other people's replies: what "
-    "every speaker here has in common cancels; what is left is the person. 0 means none.",
-    "bits_per_byte": "Bits the model needs per UTF-8 byte of the held-out text, end of turn included; lower is better.",
-    "perplexity": "exp of the mean loss per token; depends on the tokenizer and on the share of end-of-turn tokens.",
-    "choice": "Share of cases in which the model ranks the true reply above one of the person's from another session, "
-    "one of somebody else and one of the base, by log p(reply | context) − log p(reply); chance is 25 %.",
-    "leak": "Share of replies that repeat more training text than 99 % of the person's own held-out replies.",
-    "response_time": "Median seconds per reply.",
-    "throughput": "Tokens written per second.",
-    "memory": "Peak memory of this process.",
-}
-_SHOWN = 8
-
-
-def title_of(metric: str) -> str:
-    """The name of a metric for a person."""
-    return TITLES.get(metric) or METRICS.get(metric).title
+__all__ = ["compare", "html_report", "markdown_report"]
 
 
 def html_report(study: Study, *, run: str, notes: Mapping[str, str] | None = None, foot: str = "") -> str:
@@ -60,10 +31,14 @@ def html_report(study: Study, *, run: str, notes: Mapping[str, str] | None = Non
             "Dots are values, lines 95 % intervals over sessions; orange is the floor, green the person's own text.",
         ),
         Section("Between floor and person", _relative(study), _RELATIVE_NOTE),
-        Section("Prediction", _prediction(scores), WHAT["bits_per_byte"]),
-        Section("Examples", _examples(study), "Held-out replies, not chosen for their quality: evenly taken."),
-        Section("Why it sounds like that", _whys(study), _WHY_NOTE),
+        Section("Prediction", _prediction(scores), what_of("bits_per_byte")),
+        Section("As it is known, and what to read instead", _honest(scores, study.primary), _HONEST_NOTE),
+        Section("Examples", examples(study), "Held-out replies, not chosen for their quality: evenly taken."),
+        Section("What gives it away", telling_words(study), _TELLING_NOTE),
+        Section("Why it sounds like that", whys(study), _WHY_NOTE),
         Section("Lengths", _lengths(study)),
+        Section("Claims to check by hand", claims_to_check(study), _CLAIMS_NOTE),
+        Section("Outside the domain", _beyond(study), what_of("zero_shot")),
         Section("Would more data help?", _curve(study), _CURVE_NOTE),
         Section("By contact, register and language", _groups(scores, study.primary)),
         Section("Every system, every metric", [_systems(study)], "“–” is a figure that the data cannot support."),
@@ -84,6 +59,18 @@ _RELATIVE_NOTE = (
 )
 
 
+_HONEST_NOTE = (
+    "Every metric under the name it is known by, and beside it the one that its flaw does not reach. The person is the "
+    "ceiling; permuted is the same replies beside other contexts: what remains then is style and length."
+)
+_TELLING_NOTE = (
+    "Words that tell the twin's replies from the person's: log-odds with a Dirichlet prior, as z (from 3.3), with how "
+    "often the person and the twin said them."
+)
+_CLAIMS_NOTE = (
+    "Claims for which neither the conversation nor a passage of training text was found, evenly taken. The search sees "
+    "what a claim is about, not its logic; people make such claims too."
+)
 _WHY_NOTE = (
     "Words of the voice's replies by log2 p(twin) − log2 p(base): what was learned from the person is positive. "
     "It explains the model, not the person."
@@ -92,23 +79,6 @@ _CURVE_NOTE = (
     "Identity gain of a model of letters on the held-out replies, against the characters of the person that it "
     "learned. If it still rises at the right, more data would help; the voice's own curve lies elsewhere."
 )
-
-
-def _whys(study: Study) -> list[str]:
-    out = []
-    for found in study.whys.values():
-        words = sorted(found.words, key=lambda w: -abs(w.bits))[:10]
-        if not words:
-            continue
-        text = trim(" ".join(w.text.strip() for w in found.words), 30)
-        chart = bars([(w.text.strip(), w.bits) for w in words], form=lambda v: f"{v:+.1f} bits")
-        out.append(figure(chart, text, note=f"{found.total:+.1f} bits in all"))
-        rows = [("own words nearby", trim(n.text, 30), f"{n.score:.2f}") for n in found.similar]
-        rows += [("card", habit, "") for habit in found.habits]
-        rows += [("trait", name, f"{bits:+.2f} bits") for name, bits in found.traits.items()]
-        if rows:
-            out.append(table(["what speaks for it", "", ""], rows))
-    return out
 
 
 def _curve(study: Study) -> list[str]:
@@ -134,9 +104,7 @@ def _look(study: Study) -> list[str]:
     if told and told.value is not None:
         cells.append(("told apart (chance 50 %)", f"{told.value:.0%}"))
     charts = [
-        figure(
-            dots([_interval(mine[m], mine[m].unit)], wide=False), title_of(m), note=WHAT.get(m) or METRICS.get(m).what
-        )
+        figure(dots([_interval(mine[m], mine[m].unit)], wide=False), title_of(m), note=what_of(m))
         for m in HEADLINES
         if m in mine
     ]
@@ -187,23 +155,41 @@ def _prediction(scores: Sequence[Score]) -> list[str]:
     gain = next((s for s in scores if s.metric == "identity_gain" and s.group == "all" and s.value is not None), None)
     if gain is not None:
         pairs = [("the person", gain.extra["own"]), ("others, in the person's mouth", gain.extra["foreign"])]
-        out.append(figure(bars(pairs), "Gain over the base, bits per byte", note=WHAT["identity_gain"]))
+        out.append(figure(bars(pairs), "Gain over the base, bits per byte", note=what_of("identity_gain")))
     return out
 
 
-def _examples(study: Study) -> list[str]:
-    cases = study.board.cases
-    systems = [s for s in study.board.systems if s not in ("self", "impostor")]
-    if not systems:
-        return []
-    out: list[str] = []
-    for i in np.linspace(0, len(cases) - 1, min(_SHOWN, len(cases))).astype(int):
-        case = cases[i]
-        rows = [("asked", trim(case.incoming, 40))] if case.incoming else []
-        rows.append(("the person", trim(case.truth.text, 60)))
-        rows += [(s, trim(bare_text(study.board.answers[s][i].parts), 60)) for s in systems]
-        out.append(table([f"example {len(out) + 1}", ""], rows))
-    return out
+def _honest(scores: Sequence[Score], system: str) -> list[str]:
+    mine = _mine(scores, system)
+    rows = []
+    for known, better in HONEST.items():
+        if (score := mine.get(known)) is None:
+            continue
+        first, *rest = [m for m in better if m in mine] or [""]
+        rows.append(
+            [title_of(known), *_read(score), score.floor, score.ceiling, score.permuted, *_instead(mine, first)]
+        )
+        rows += [["", "", None, None, None, *_instead(mine, other)] for other in rest]
+    head = ["as it is known", "value (95 %)", "floor", "person", "permuted", "read instead", "value (95 %)", "S*"]
+    return [table(head, rows)] if rows else []
+
+
+def _instead(mine: Mapping[str, Score], metric: str) -> list[object]:
+    if not metric:
+        return ["", "", ""]
+    score = mine[metric]
+    return [title_of(metric), *_read(score), "–" if score.relative is None else f"{score.relative:.2f}"]
+
+
+def _read(score: Score) -> list[str]:
+    """The value with its interval, or why there is none."""
+    return [_short(score) if score.value is not None else f"refused: {score.refused}"]
+
+
+def _beyond(study: Study) -> list[str]:
+    rows = [s for s in study.scores if s.metric == "zero_shot"]
+    known = [_interval(s, s.system) for s in rows]
+    return [figure(dots(known), "Relevance by system", wide=True), *beyond_domain(study)] if rows else []
 
 
 def _lengths(study: Study) -> list[str]:
@@ -278,7 +264,7 @@ def _numbers(scores: Sequence[Score], system: str) -> str:
 def _method(study: Study, notes: Mapping[str, str]) -> list[str]:
     counts = [(k, v) for k, v in study.cases.counts.items()]
     metrics = sorted({s.metric for s in study.scores})
-    what = [(title_of(m), WHAT.get(m) or METRICS.get(m).what) for m in metrics]
+    what = [(title_of(m), what_of(m)) for m in metrics]
     return [
         *(paragraph(f"{key}: {value}") for key, value in notes.items()),
         table(["held-out replies", "count"], counts),

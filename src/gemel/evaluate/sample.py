@@ -94,6 +94,7 @@ class Shared:
         """What a metric fitted once for all systems, by the metric's name."""
         self._embed = embed
         self._rows: dict[str, NDArray[np.float32]] = {}
+        self._pairs: dict[str, dict[tuple[str, str], float]] = {}
 
     @property
     def embeds(self) -> bool:
@@ -118,6 +119,21 @@ class Shared:
         if new:
             self._rows.update(zip(new, self._embed([t[:_READ] for t in new])))
         return np.stack([self._rows[t] for t in texts])
+
+    def pairwise(
+        self, name: str, measure: Callable[[str, str], float], one: Sequence[str], two: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(N,) `measure` of each pair of texts; every distinct pair is measured once, whichever system it is of.
+
+        Args:
+            name: what is measured, the key under which values are kept.
+        """
+        known = self._pairs.setdefault(name, {})
+        pairs = list(zip(one, two, strict=True))
+        for pair in pairs:
+            if pair not in known:
+                known[pair] = float(measure(*pair))
+        return np.array([known[pair] for pair in pairs], dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ a stopped evaluation goes on where it was.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field, replace
@@ -16,14 +17,15 @@ from gemel.evaluate.answers import MATCHED, Answer, ask, borrow, borrow_near
 from gemel.evaluate.cases import Case, CaseSet, Pool, cases_of, impostors_of
 from gemel.evaluate.curve import Point, learning_curve
 from gemel.evaluate.journal import Journal
-from gemel.evaluate.leak import leak_scores
+from gemel.evaluate.leak import leak_scores, overlap_scores
 from gemel.evaluate.likelihoods import Scorers, score_likelihoods
 from gemel.evaluate.likeness import Board, measure, primary_of, with_holm
 from gemel.evaluate.sample import EMBEDDED, Embed, Shared, evenly, trim
 from gemel.evaluate.speed import speed_scores
 from gemel.evaluate.verdict import judge
 from gemel.evaluate.why import Near, Why, followed, why
-from gemel.examples import Example
+from gemel.evaluate.zeroshot import zero_shot, zero_shot_cases
+from gemel.examples import Example, Role
 from gemel.model.card import Card
 from gemel.scores import Score, Verdict
 from gemel.speaker import Speaker
@@ -72,6 +74,8 @@ class Study:
     curve_refused: str = ""
     whys: Mapping[str, Why] = field(default_factory=dict)
     """Case → its reply by the voice, explained; a few."""
+    beyond: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
+    """System → its replies to `zeroshot.PROMPTS`."""
 
 
 def study(
@@ -122,8 +126,11 @@ def study(
     table = _answer_all(found.cases, speakers, shared, section, answers)
     board = Board(cases=found.cases, answers=table, shared=shared)
     scores = measure(board, metrics=section.metrics, resamples=section.bootstrap, seed=section.seed)
-    scores += leak_scores(board, resamples=section.bootstrap, seed=section.seed)
+    for alarms in (leak_scores, overlap_scores):
+        scores += alarms(board, resamples=section.bootstrap, seed=section.seed)
     scores += speed_scores(table)
+    said, beyond = _beyond(speakers, found.cases, material.name, shared, section, answers)
+    scores += said
     if scorers is not None:
         scores += score_likelihoods(
             scorers, found.cases, others, table, journal=losses, resamples=section.bootstrap, seed=section.seed
@@ -147,7 +154,30 @@ def study(
         curve=curve,
         curve_refused=curve_refused,
         whys=_explain(found.cases, table, scorers, shared, card),
+        beyond=beyond,
     )
+
+
+def _beyond(
+    speakers: Mapping[str, Speaker],
+    cases: Sequence[Case],
+    me: str,
+    shared: Shared,
+    section: EvaluateSection,
+    journal: Journal,
+) -> tuple[list[Score], Mapping[str, Sequence[Answer]]]:
+    """Scores and replies on prompts from outside the domain; none where only chosen metrics are wanted."""
+    if section.metrics:
+        return [], {}
+    chosen = {s: speaker for s, speaker in speakers.items() if s in section.systems}
+    prompts = zero_shot_cases(me, _partner(cases))
+    return zero_shot(chosen, prompts, shared, journal=journal, resamples=section.bootstrap, seed=section.seed)
+
+
+def _partner(cases: Sequence[Case]) -> str:
+    """Who asked most; "" where nobody did."""
+    names = Counter(t.name for c in cases for t in c.context[-1:] if t.role is Role.other)
+    return names.most_common(1)[0][0] if names else ""
 
 
 def _curve(

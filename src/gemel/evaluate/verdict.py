@@ -139,6 +139,12 @@ def _warnings(scores: Sequence[Score], system: str, replies: int, sessions: int)
             f"leak alarm: {alarm.value:.0%} of replies repeat training text far more than chance; "
             "what looks alike may be copied"
         )
+    tail = mine.get("overlap_tail")
+    if tail is not None and tail.value is not None and tail.extra.get("alarm"):
+        out.append(
+            f"overlap alarm: {tail.value:.0%} of replies share more with the very reply that was held out than chance "
+            "explains; it may stand in the training text"
+        )
     for metric, what in (("length_spread", "length"), ("meaning_spread", "meaning")):
         spread = mine.get(metric)
         if spread is not None and spread.high is not None and spread.high < 1:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gemel.config import Config
 from gemel.errors import ConfigError, MissingStage, TooLittle
-from gemel.evaluate.answers import ask
+from gemel.evaluate.answers import Prompted, ask
 from gemel.evaluate.bench.contamination import contamination
-from gemel.evaluate.bench.controls import controls
+from gemel.evaluate.bench.controls import CONTROLS, controls
 from gemel.evaluate.bench.files import (
     Answered,
     Judgment,
@@ -27,11 +28,12 @@ from gemel.evaluate.cases import Case, cases_of
 from gemel.evaluate.journal import Journal
 from gemel.evaluate.which import Place, Votes, ballots, count_votes, which_page
 from gemel.examples import Role, Turn
+from gemel.model.twin import prepare
 from gemel.pipeline.contenders import contenders
 from gemel.pipeline.evaluate import embed_of, load_material, read_split
 from gemel.records import stable_id
 from gemel.speaker import Speaker
-from gemel.workspace import Workspace, atomic, fingerprint
+from gemel.workspace import Manifest, Workspace, atomic, fingerprint
 
 __all__ = ["Bench"]
 
@@ -118,6 +120,7 @@ class Bench:
 
     def take(self, path: Path, system: str) -> int:
         """Take answers from a form or file as those of `system` (expert, or retest when asked again)."""
+        _named(system)
         rows = []
         known = {q.id for q in self.questions}
         for line in path.read_text(encoding="utf-8-sig").splitlines():
@@ -136,9 +139,18 @@ class Bench:
         write_rows(self.folder / "answers" / f"{system}.jsonl", rows)
         return len(rows)
 
+    def systems(self, run: str | None = None) -> tuple[str, ...]:
+        """Who answers if nobody is named: the twin's systems, without a voice where a server answers."""
+        trained = run or self.workspace.current()
+        return ("voice", "base", "prompted", "memory") if trained else ("base", "prompted", "memory")
+
     def answer(self, systems: Sequence[str], run: str | None = None) -> dict[str, int]:
-        """Let the twin's systems and the controls answer."""
-        name = run or self.workspace.current()
+        """Let the twin's systems and the controls answer.
+
+        Raises:
+            MissingStage: when there is neither a voice nor `model.server`.
+        """
+        name = run or self.workspace.current() or ""
         questions = self.questions
         out: dict[str, int] = {}
         for system, rows in controls(questions, self.answers().get("expert", {})).items():
@@ -146,8 +158,8 @@ class Bench:
             out[system] = len(rows)
         if not systems:
             return out
-        if name is None:
-            raise MissingStage("there is no voice to ask", hint="Run `gemel train` first.")
+        if not name and not self.config.model.server:
+            raise MissingStage("there is no voice to ask", hint="Run `gemel train` first, or set model.server.")
         me = load_material(self.workspace, self.config).name
         cases = [_case(q, me) for q in questions]
         journal = Journal(self.folder / "asked.jsonl", fingerprint("bench", {"run": name}, self.config.model))
@@ -163,6 +175,21 @@ class Bench:
                 out[system] = len(told)
         return out
 
+    def answer_by(self, speaker: Speaker, system: str, *, card: bool = False) -> int:
+        """Let a contender from outside answer, under a name of its own.
+
+        Args:
+            card: tell it the person's card; else it knows the questions only.
+        """
+        if card:
+            speaker = Prompted(speaker, prepare(self.workspace, self.config).card.text(), name=system)
+        questions = self.questions
+        journal = Journal(self.folder / f"asked-{_named(system)}.jsonl", stable_id(system, card))
+        said = ask(speaker, system, [_case(q, "") for q in questions], journal=journal)
+        told = [Answered(question=q.id, text=a.text) for q, a in zip(questions, said)]
+        write_rows(self.folder / "answers" / f"{system}.jsonl", told)
+        return len(told)
+
     def judge(self, judge: Speaker, name: str, *, size: int = 2, systems: Sequence[str] = ()) -> int:
         """Let one judge compare; against the person's first answers where they answered twice, else blind."""
         answers = self.answers()
@@ -176,14 +203,17 @@ class Bench:
         return len(rows)
 
     def decide(self) -> Result:
-        """The result, written as JSON and as a page."""
-        material = load_material(self.workspace, self.config)
-        answers = self.answers()
-        seen = contamination(self.questions, answers.get("expert", {}), material.learned, embed_of(self.config))
+        """The result, written as JSON and as a page; without a data set nothing is said of contamination."""
+        answers, questions = self.answers(), self.questions
+        seen = None
+        if Manifest.read(self.workspace.dataset("main")) is not None:
+            learned = load_material(self.workspace, self.config).learned
+            seen = contamination(questions, answers.get("expert", {}), learned, embed_of(self.config))
+        known = {q.id for q in questions}
         found = result(
-            self.questions,
+            questions,
             answers,
-            self.judgments(),
+            [j for j in self.judgments() if j.question in known],
             human=self.human(),
             found=seen,
             teacher=self.config.synth.model,
@@ -229,6 +259,19 @@ class Bench:
         for rater, rows in ballots(paths, key).items():
             write_rows(self.folder / "human" / f"{rater}.jsonl", rows)
         return count_votes(self.human())
+
+
+def _named(system: str) -> str:
+    """The name of a system, which also names its file.
+
+    Raises:
+        ConfigError: when it will not do for that, or a control is called so.
+    """
+    if not re.fullmatch(r"[\w.-]{1,60}", system) or system.startswith(".") or system in CONTROLS:
+        raise ConfigError(
+            f"'{system}' cannot name a system", hint="Take letters, digits, points, dashes; not the name of a control."
+        )
+    return system
 
 
 def _case(question: Question, me: str) -> Case:

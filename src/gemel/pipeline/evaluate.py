@@ -16,6 +16,7 @@ from gemel.errors import DamagedCheckpoint, MissingExtra, MissingStage
 from gemel.evaluate.cases import Pool, cases_of, own_replies
 from gemel.evaluate.journal import Journal
 from gemel.evaluate.likelihoods import Scorers
+from gemel.evaluate.metrics.meteor import variant
 from gemel.evaluate.named import named
 from gemel.evaluate.prompts import best_prompt, prompts
 from gemel.evaluate.report import compare, html_report, markdown_report
@@ -122,6 +123,8 @@ def write_study(
         notes["Instructions tried on validation text (bits per byte, the first is used as the floor)"] = bits
     if found.rival:
         notes["Other person"] = found.rival
+    if any(s.metric == "meteor" and s.value is not None for s in found.scores):
+        notes["METEOR"] = variant()
     verdict = found.verdict
     plain = {
         "verdict": {

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from gemel.evaluate.bench.files import Question
 from gemel.evaluate.duplicates import Runs
 from gemel.evaluate.sample import Embed
+from gemel.model.embed import HashEmbedder
 
 __all__ = ["Contamination", "contamination"]
 
 CLOSE = 0.9
 """Cosine from which a training reply counts as the same as an expert's answer."""
+_LIKELY, _BLOCK = 20, 4096
+"""Training replies embedded for an answer, and how many are compared by spelling at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +41,29 @@ def contamination(
     """
     runs = Runs(learned, length=13)
     shared = [q.id for q in questions if any(runs.share(t) > 0 for t in (q.text, expert.get(q.id, "")))]
-    close: list[str] = []
     known = [q.id for q in questions if q.id in expert]
+    close: list[str] = []
     if embed is not None and known and learned:
-        similar = embed([expert[q] for q in known]) @ embed(list(learned)).T
-        close = [q for q, row in zip(known, similar) if row.max() >= CLOSE]
+        near = _likely([expert[q] for q in known], learned)
+        texts = sorted({learned[i] for row in near for i in row})
+        place = {text: i for i, text in enumerate(texts)}
+        similar = embed([expert[q] for q in known]) @ embed(texts).T  # (answers, texts)
+        for q, row, candidates in zip(known, similar, near):
+            if max(row[place[learned[i]]] for i in candidates) >= CLOSE:
+                close.append(q)
     return Contamination(runs=tuple(shared), close=tuple(close))
+
+
+def _likely(answers: Sequence[str], learned: Sequence[str]) -> list[list[int]]:
+    """For each answer the training replies that share most spelling with it: only these are worth embedding."""
+    hashed = HashEmbedder()
+    known = hashed.encode(answers)
+    best = np.full((len(answers), 0), 0.0, dtype=np.float32)
+    where = np.zeros((len(answers), 0), dtype=np.int64)
+    for start in range(0, len(learned), _BLOCK):
+        similar = known @ hashed.encode(learned[start : start + _BLOCK]).T
+        best = np.concatenate([best, similar], axis=1)
+        where = np.concatenate([where, np.tile(np.arange(similar.shape[1]) + start, (len(answers), 1))], axis=1)
+        kept = np.argsort(-best, axis=1)[:, :_LIKELY]
+        best, where = np.take_along_axis(best, kept, 1), np.take_along_axis(where, kept, 1)
+    return [row.tolist() for row in where]

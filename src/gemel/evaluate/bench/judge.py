@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gemel.evaluate.bench.files import ASPECTS, Judgment, Question
 from gemel.evaluate.journal import Journal
 from gemel.examples import Role, Turn
+from gemel.records import stable_id
 from gemel.speaker import Sampling, Speaker
 from gemel.track import progress
 
@@ -91,7 +92,7 @@ def judge_all(
     size: int = 2,
     together: int = 8,
 ) -> list[Judgment]:
-    """Every question, every pair (or triple), every order; resumed from the journal.
+    """Every question, every pair (or triple), every order; resumed from the journal while the texts are the same.
 
     Args:
         answers: system → question id → answer.
@@ -105,10 +106,11 @@ def judge_all(
 
     def one(item: tuple[Question, tuple[str, ...]]) -> Judgment:
         question, shown = item
-        key = f"{name}|{question.id}|{'|'.join(shown)}"
+        texts = [answers[s][question.id] for s in shown]
+        given = (reference or {}).get(question.id, "")
+        key = f"{name}|{question.id}|{'|'.join(shown)}|{stable_id(question.text, given, *texts)[:12]}"
         if key not in journal:
-            texts = [answers[s][question.id] for s in shown]
-            turns = task(question.text, texts, (reference or {}).get(question.id, ""))
+            turns = task(question.text, texts, given)
             reply = judge.reply(turns, sampling=Sampling(temperature=0.0, max_tokens=60, seed=0))
             ranking = parse(reply.text, shown)
             journal.add([{"key": key, "ranking": {k: list(v) for k, v in ranking.items()}}])

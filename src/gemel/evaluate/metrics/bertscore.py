@@ -27,8 +27,9 @@ def bertscore(sample: Sample) -> Statistic:
     """Mean F1 of greedily matched token vectors of the reply and the true reply (MiniLM, last layer)."""
     encoder = _encoder()
     sample = sample.embedded()
-    said, true = encoder(sample.said), encoder(sample.true)
-    return mean_of(np.array([_f1(a, b) for a, b in zip(said, true)]), sample.index, sample.sessions)
+    rows = dict(zip(texts := [*sample.said, *sample.true], encoder(texts)))
+    values = sample.shared.pairwise("bertscore", lambda a, b: _f1(rows[a], rows[b]), sample.said, sample.true)
+    return mean_of(values, sample.index, sample.sessions)
 
 
 def _f1(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:

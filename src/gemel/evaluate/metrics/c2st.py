@@ -23,7 +23,7 @@ _MOST = 800
 """Texts of each side at most."""
 
 
-@metric("c2st", title="Told apart by a classifier", unit="AUC", better="0.5", swap=False)
+@metric("c2st", title="Told apart by a classifier", unit="AUC", better="0.5", swap=False, group=True)
 def c2st(sample: Sample) -> Statistic:
     """AUC of a classifier on character 2–5-grams and surface features, at equal lengths; 0.5 is chance."""
     keep = _equal_lengths(sample)

@@ -19,7 +19,15 @@ _PEERS = 8
 """Other replies that a reply is compared with."""
 
 
-@metric("length_spread", title="Spread of length", unit="variance ratio", better="1", matched=False, ceiling="free")
+@metric(
+    "length_spread",
+    title="Spread of length",
+    unit="variance ratio",
+    better="1",
+    matched=False,
+    ceiling="free",
+    group=True,
+)
 def length_spread(sample: Sample) -> Statistic:
     """Variance of log(1 + characters) ÷ the person's."""
     if sample.documents:
@@ -28,14 +36,14 @@ def length_spread(sample: Sample) -> Statistic:
     return variance_ratio(said, sample.index, true, sample.index, sample.sessions)
 
 
-@metric("sentiment_spread", title="Spread of sentiment", unit="variance ratio", better="1")
+@metric("sentiment_spread", title="Spread of sentiment", unit="variance ratio", better="1", group=True)
 def sentiment_spread(sample: Sample) -> Statistic:
     """Variance of sentiment ÷ the person's."""
     said, true = moods(sample)
     return variance_ratio(said, sample.index, true, sample.index, sample.sessions)
 
 
-@metric("meaning_spread", title="Spread of meaning", unit="variance ratio", better="1")
+@metric("meaning_spread", title="Spread of meaning", unit="variance ratio", better="1", group=True)
 def meaning_spread(sample: Sample) -> Statistic:
     """Total variance of the embeddings ÷ the person's."""
     sample = sample.embedded()

@@ -7,15 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from gemel.errors import MissingExtra
 from gemel.evaluate.metrics import metric
 from gemel.evaluate.sample import Sample
 from gemel.evaluate.statistics import Statistic, mean_of
 from gemel.text import fold, words
 
-__all__ = ["WordNet", "synonyms"]
+__all__ = ["WordNet", "synonyms", "variant"]
 
 DEBIAN = Path("/usr/share/wordnet")
 
@@ -27,11 +25,37 @@ def meteor(sample: Sample) -> Statistic:
         from nltk.translate.meteor_score import single_meteor_score
     except ImportError:
         raise MissingExtra("nltk", extra="evaluate") from None
+    book, stems = synonyms(), _Stems()
+
+    def measure(said: str, true: str) -> float:
+        return float(single_meteor_score(words(fold(true)), words(fold(said)), stemmer=stems, wordnet=book))
+
+    values = sample.shared.pairwise("meteor", measure, sample.said, sample.true)
+    return mean_of(values, sample.index, sample.sessions)
+
+
+def variant() -> str:
+    """Which METEOR this is, for the report."""
     book = synonyms()
-    values = [
-        single_meteor_score(words(fold(b)), words(fold(a)), wordnet=book) for a, b in zip(sample.said, sample.true)
-    ]
-    return mean_of(np.array(values, dtype=float), sample.index, sample.sessions)
+    if isinstance(book, WordNet) and not book.known:
+        return "exact and stemmed matches only (no WordNet is installed)"
+    return "exact and stemmed matches and WordNet synonyms"
+
+
+class _Stems:
+    """Porter's stems, each word's once."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self._porter = PorterStemmer()
+        self._known: dict[str, str] = {}
+
+    def stem(self, word: str) -> str:
+        found = self._known.get(word)
+        if found is None:
+            found = self._known[word] = str(self._porter.stem(word))
+        return found
 
 
 class _Lemma(NamedTuple):
@@ -71,9 +95,9 @@ class WordNet:
         return cls({word: tuple(found) for word, found in sets.items()})
 
     @property
-    def name(self) -> str:
-        """What the report says about synonyms."""
-        return "exact, stem and WordNet synonyms" if self._sets else "exact and stem only (no WordNet is installed)"
+    def known(self) -> int:
+        """Words that stand in it."""
+        return len(self._sets)
 
     def synsets(self, word: str) -> list[_Synset]:
         """The sets a word stands in; none where it is unknown."""

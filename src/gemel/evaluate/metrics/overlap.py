@@ -6,15 +6,14 @@ them, and serve as a leak alarm: values far above what permuted pairs give mean 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
-
-import numpy as np
 
 from gemel.errors import MissingExtra
 from gemel.evaluate.metrics import metric
 from gemel.evaluate.sample import Sample
-from gemel.evaluate.statistics import Statistic, mean_of
+from gemel.evaluate.statistics import Floats, Statistic, mean_of
 from gemel.text import fold, words
 
 
@@ -22,47 +21,43 @@ from gemel.text import fold, words
 def bleu(sample: Sample) -> Statistic:
     """Mean sentence BLEU (sacreBLEU, effective order, exponential smoothing)."""
     scorer = _sacre("BLEU", effective_order=True)
-    return _mean(sample, [scorer.sentence_score(a, [b]).score / 100 for a, b in zip(sample.said, sample.true)])
+    return _mean(sample, "bleu", lambda said, true: scorer.sentence_score(said, [true]).score / 100)
 
 
 @metric("chrf", title="chrF", unit="0…1", paired=True, ceiling="near", seed="chrF")
 def chrf(sample: Sample) -> Statistic:
     """Mean sentence chrF2 over character 6-grams (sacreBLEU)."""
-    scorer = _sacre("CHRF")
-    return _mean(sample, [scorer.sentence_score(a, [b]).score / 100 for a, b in zip(sample.said, sample.true)])
+    return mean_of(chrf_values(sample), sample.index, sample.sessions)
 
 
 @metric("rouge_l", title="ROUGE-L", unit="F1", paired=True, ceiling="near", seed="ROUGE-L")
 def rouge_l(sample: Sample) -> Statistic:
     """Mean F1 of the longest common subsequence of words."""
-    return _mean(sample, [_rouge(a, b) for a, b in zip(sample.said, sample.true)])
+    scorer = _rouge()
+    return _mean(sample, "rouge_l", lambda said, true: scorer.score(true, said)["rougeL"].fmeasure)
 
 
-def copied(text: str, sources: list[str]) -> float:
-    """The longest run of words shared with any source, as a share of the text's words."""
-    found = _tokens(text)
-    return max((_run(found, _tokens(s)) for s in sources), default=0) / max(1, len(found))
+def chrf_values(sample: Sample) -> Floats:
+    """(N,) chrF2 of each reply with the true one.
+
+    Raises:
+        MissingExtra: when sacreBLEU is not installed.
+    """
+    scorer = _sacre("CHRF")
+
+    def measure(said: str, true: str) -> float:
+        return float(scorer.sentence_score(said, [true]).score / 100)
+
+    return sample.shared.pairwise("chrf", measure, sample.said, sample.true)
 
 
-def _mean(sample: Sample, values: list[float]) -> Statistic:
-    return mean_of(np.array(values, dtype=float), sample.index, sample.sessions)
+def _mean(sample: Sample, name: str, measure: Callable[[str, str], float]) -> Statistic:
+    values = sample.shared.pairwise(name, measure, sample.said, sample.true)
+    return mean_of(values, sample.index, sample.sessions)
 
 
 def _tokens(text: str) -> list[str]:
     return words(fold(text))
-
-
-def _run(one: list[str], two: list[str]) -> int:
-    best = 0
-    row = [0] * (len(two) + 1)
-    for a in one:
-        new = [0] * (len(two) + 1)
-        for j, b in enumerate(two):
-            if a == b:
-                new[j + 1] = row[j] + 1
-                best = max(best, new[j + 1])
-        row = new
-    return best
 
 
 @cache
@@ -74,13 +69,13 @@ def _sacre(name: str, **options: Any) -> Any:
     return getattr(metrics, name)(**options)
 
 
-def _rouge(said: str, true: str) -> float:
+@cache
+def _rouge() -> Any:
     try:
         from rouge_score import rouge_scorer
     except ImportError:
         raise MissingExtra("rouge_score", extra="evaluate") from None
-    scorer = rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
-    return float(scorer.score(true, said)["rougeL"].fmeasure)
+    return rouge_scorer.RougeScorer(["rougeL"], tokenizer=_Words())
 
 
 class _Words:
