@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from gemel.config import ImproveSection
 
-__all__ = ["Due", "due"]
+__all__ = ["DAY", "Due", "due"]
 
 DAY = 86_400.0
+"""Seconds."""
 LEAST_PAUSE = 3600.0
 """Seconds between two rounds, however much is new."""
 

@@ -16,13 +16,14 @@ from pydantic import BaseModel
 from gemel.config import Config
 from gemel.errors import GemelError
 from gemel.feedback import Judged
-from gemel.improve.schedule import Due, due
+from gemel.improve.schedule import DAY, Due, due
 from gemel.pipeline.promote import ensure_good, promote, roll_back, runs
 from gemel.pipeline.retrain import accept, aside, brought, rounds
 from gemel.serve.access import need
 from gemel.serve.faults import NotFound
 from gemel.serve.house import House
 from gemel.serve.jobs import Jobs
+from gemel.serve.monitor import Lookout
 from gemel.serve.own import ERRORS, Done, Key
 from gemel.serve.shapes import Strict
 from gemel.workspace import Workspace
@@ -248,14 +249,16 @@ def when(workspace: Workspace, config: Config) -> Due:
 
 
 class Clock:
-    """Starts a round as a job when one is due, and none while one runs.
+    """Looks at the twin once a day, and starts a round as a job when one is due; one thing at a time.
 
     Args:
         jobs: where the round runs, in a process of its own.
+        lookout: takes the looks; None: nobody does.
     """
 
-    def __init__(self, workspace: Workspace, config: Config, jobs: Jobs) -> None:
-        self.workspace, self.config, self.jobs = workspace, config, jobs
+    def __init__(self, workspace: Workspace, config: Config, jobs: Jobs, lookout: Lookout | None = None) -> None:
+        self.workspace, self.config, self.jobs, self.lookout = workspace, config, jobs, lookout
+        self._looked = 0.0
 
     async def run(self) -> None:
         """Look once a minute until cancelled; at first, leave a voice whose weights are damaged."""
@@ -270,10 +273,19 @@ class Clock:
         """Start a round if it is due; whether one was started."""
         if self.workspace.current() is None or any(j.state == "running" for j in self.jobs.all()):
             return False
+        if self.lookout is not None and self._look(self.lookout):
+            return False
         if not when(self.workspace, self.config).now or self._tried():
             return False
         self.jobs.start("improve")
         return True
+
+    def _look(self, lookout: Lookout) -> bool:
+        """Whether a look is being taken, begun now if there was none for a day: before a round learns what is new."""
+        if not lookout.running and time.time() - self._looked >= DAY:
+            self._looked = time.time()
+            lookout.begin()
+        return lookout.running
 
     def _tried(self) -> bool:
         """Whether a round was tried within the hour; one that fails is not tried every minute."""
