@@ -2,6 +2,7 @@
 
     python bench/train.py                      # tokens per second, one thread
     python bench/train.py --threads 2
+    python bench/train.py --profile            # where gemel's seconds go, by kind of operator
 
 Speed is counted in tokens of the data (no padding, no repetition) per second of CPU time and of wall time;
 on a shared machine the first is the fairer one. The model is random, of 12 M parameters: its weights do not
@@ -56,7 +57,7 @@ def model() -> Any:
     return LlamaForCausalLM(LlamaConfig(**SHAPE))
 
 
-def run_gemel(threads: int) -> dict[str, float]:
+def run_gemel(threads: int, profile: bool = False) -> dict[str, float]:
     """Our loop's own parts: packing, adapter, loss, optimiser."""
     import torch
 
@@ -88,7 +89,38 @@ def run_gemel(threads: int) -> dict[str, float]:
             optimizer.step()
 
     with packing(net):
+        if profile:
+            show_profile(epoch)
         return timed(epoch)
+
+
+KINDS = {
+    "matrix products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::linear", "aten::matmul"),
+    "attention": ("attention",),
+    "loss": ("logsumexp", "softmax", "gather"),
+    "optimiser": ("fused_adam", "_foreach"),
+}
+"""Operators by what they are for; the first kind that fits counts."""
+
+
+def show_profile(epoch: Any) -> None:
+    """Shares of the CPU time of one pass by kind of operator, and the ten largest operators."""
+    from torch.profiler import ProfilerActivity, profile
+
+    epoch()
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        epoch()
+    rows = sorted(found.key_averages(), key=lambda e: -e.self_cpu_time_total)
+    total = sum(e.self_cpu_time_total for e in rows)
+    shares = dict.fromkeys([*KINDS, "elementwise, copies, the rest"], 0.0)
+    for e in rows:
+        kind = next((k for k, names in KINDS.items() if any(n in e.key for n in names)), list(shares)[-1])
+        shares[kind] += e.self_cpu_time_total / total
+    for kind, share in shares.items():
+        print(f"{kind:<34}{share:>7.1%}")
+    print()
+    for e in rows[:14]:
+        print(f"{e.key:<58}{e.self_cpu_time_total / total:>7.1%}{e.count:>7,}")
 
 
 def run_trl(system: str, threads: int) -> dict[str, float]:
@@ -213,9 +245,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--profile", action="store_true", help="only profile gemel's loop, with torch.profiler")
     parser.add_argument("--one", choices=SYSTEMS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one == "gemel":
+    if options.profile:
+        print(json.dumps(run_gemel(options.threads, profile=True)))
+    elif options.one == "gemel":
         print(json.dumps(run_gemel(options.threads)))
     elif options.one:
         print(json.dumps(run_trl(options.one, options.threads)))

@@ -2,6 +2,7 @@
 
     python bench/train_quality.py                 # Higgins (Shaw's Pygmalion as a group chat), one thread
     python bench/train_quality.py --threads 2 --epochs 3
+    python bench/train_quality.py --rate 1e-3     # the common way at a rate with which it learns more
 
 The common way: every own reply is an example of its own with the five messages before it, trained by TRL's SFTTrainer
 with its defaults and PEFT (rank 64, alpha 32, rate 2e-4, cosine, as the recipe says; in fp32, since four bits are
@@ -95,7 +96,7 @@ class Clock:
         self.wall += time.perf_counter() - self._wall
 
 
-def run_trl(found: dict[str, list[Any]], threads: int, epochs: float) -> list[dict[str, float]]:
+def run_trl(found: dict[str, list[Any]], threads: int, epochs: float, rate: float) -> list[dict[str, float]]:
     """The common way; a row at the start and after every epoch."""
     import torch
     from datasets import Dataset
@@ -135,7 +136,7 @@ def run_trl(found: dict[str, list[Any]], threads: int, epochs: float) -> list[di
         settings = SFTConfig(
             output_dir=folder,
             num_train_epochs=epochs,
-            learning_rate=RATE,
+            learning_rate=rate,
             lr_scheduler_type="cosine",
             use_cpu=True,
             bf16=False,
@@ -205,6 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=float, default=3.0, help="of the common way; the recipe says 3")
+    parser.add_argument("--rate", type=float, default=RATE, help="of the common way; the recipe says 2e-4")
     parser.add_argument("--folder", type=Path, default=None, help="where the data set is kept; default: a new one")
     parser.add_argument("--one", choices=ARMS, help=argparse.SUPPRESS)
     parser.add_argument("--target", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -213,7 +215,7 @@ def main() -> None:
     if args.one:
         found = data(folder)
         if args.one == ARMS[0]:
-            rows = run_trl(found, args.threads, args.epochs)
+            rows = run_trl(found, args.threads, args.epochs, args.rate)
         else:
             rows = run_gemel(found, args.threads, args.one, args.target)
         print(json.dumps(rows))
@@ -222,7 +224,8 @@ def main() -> None:
     target = 0.0
     table: dict[str, dict[str, float]] = {}
     for arm in ARMS:
-        options = ["--one", arm, "--threads", str(args.threads), "--epochs", str(args.epochs), "--folder", str(folder)]
+        options = ["--one", arm, "--threads", str(args.threads), "--epochs", str(args.epochs), "--rate", str(args.rate)]
+        options += ["--folder", str(folder)]
         done = subprocess.run(
             [sys.executable, __file__, *options, "--target", str(target)],
             capture_output=True,
@@ -240,7 +243,7 @@ def main() -> None:
         if found_at:
             table[arm] = found_at
     first = table[ARMS[0]]
-    print(f"\nto {target:.3f} held-out bits per byte, {args.threads} thread(s)")
+    print(f"\nto {target:.3f} held-out bits per byte, {args.threads} thread(s), common way at a rate of {args.rate:g}")
     print(f"{'':<22}{'tokens':>10}{'CPU s':>8}{'wall s':>8}{'of the first (CPU)':>20}")
     for arm in ARMS:
         row = table.get(arm)

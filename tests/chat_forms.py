@@ -1,14 +1,16 @@
-"""Chat templates in the forms of well-known families, on a byte-level tokenizer."""
+"""Chat templates and tokenizers in the forms of well-known families."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tiny import tiny_tokenizer
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
+from transformers import PreTrainedTokenizerFast
 
 from gemel.model.template import BEGIN, END, SPECIAL_TOKENS
 
-__all__ = ["CHATML", "FORMS", "chat_tokenizer"]
+__all__ = ["CHATML", "FORMS", "chat_tokenizer", "sentencepiece_tokenizer"]
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -45,7 +47,32 @@ MARKS = (
 )
 
 
-def chat_tokenizer(form: str) -> Any:
-    tokenizer = tiny_tokenizer((*SPECIAL_TOKENS, *MARKS), bos_token=BEGIN, eos_token=END)
+def chat_tokenizer(form: str, *, sentencepiece: bool | None = None) -> Any:
+    """A tokenizer with a family's chat template.
+
+    Args:
+        sentencepiece: with SentencePiece's pieces ("▁" for a space, bytes as a way out) instead of byte-level ones:
+            true where a space is put before every text (Llama 2, Mistral), false where it is not (Gemma).
+    """
+    special = (*SPECIAL_TOKENS, *MARKS)
+    if sentencepiece is None:
+        tokenizer = tiny_tokenizer(special, bos_token=BEGIN, eos_token=END)
+    else:
+        tokenizer = sentencepiece_tokenizer(special, prefix=sentencepiece, bos_token=BEGIN, eos_token=END)
     tokenizer.chat_template = FORMS[form]
     return tokenizer
+
+
+def sentencepiece_tokenizer(special: tuple[str, ...], *, prefix: bool, **names: str) -> Any:
+    """ASCII letters, "▁" and bytes, nothing merged; `names` are bos_token, eos_token, pad_token."""
+    pieces = [*special, *(f"<0x{i:02X}>" for i in range(256)), "▁", *map(chr, range(33, 127)), "\n"]
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], byte_fallback=True, fuse_unk=True))
+    replace = normalizers.Replace(" ", "▁")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), replace]) if prefix else replace
+    ending = [decoders.Strip(" ", 1, 0)] if prefix else []
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *ending]
+    )
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)

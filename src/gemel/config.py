@@ -328,12 +328,12 @@ DIAL: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "laptop": {},
     "gpu": {
-        "model": {"precision": "bf16", "context": 4096},
+        "model": {"context": 4096},
         "train": {"lr": 2e-4, "batch_tokens": 16_384, "checkpointing": True},
         "evaluate": {"replies": 1000},
     },
     "cluster": {
-        "model": {"precision": "bf16", "context": 8192},
+        "model": {"context": 8192},
         "train": {"lr": 2e-4, "batch_tokens": 32_768, "checkpointing": True},
         "evaluate": {"replies": 2000},
         "synth": {"concurrency": 512},

@@ -216,8 +216,9 @@ def _ends(engine: Engine) -> _Ends:
     special = set(tokenizer.all_special_ids) | {
         i for i, token in tokenizer.added_tokens_decoder.items() if token.special
     }
+    rows = engine.base.model.config.get_text_config().vocab_size  # a tokenizer may know tokens that have no row
     also = template.codec.id(ALSO)
-    return _Ends(template.stop_ids, frozenset(special - template.stop_ids - {also}))
+    return _Ends(template.stop_ids, frozenset(i for i in special - template.stop_ids - {also} if i < rows))
 
 
 def _now(turns: Sequence[Turn]) -> datetime | None:

@@ -136,8 +136,8 @@ def save_voice(base: Base, folder: Path, *, full: bool, revision: str = "") -> N
         base.tokenizer.save_pretrained(folder / "model")
     else:
         save_adapter(base.model, folder / "adapter", base=base.name, revision=revision)
-    if base.added:
-        base.tokenizer.save_pretrained(folder / "adapter")
+        if base.added:
+            base.tokenizer.save_pretrained(folder / "adapter")
     save_base_file(folder, base, revision)
 
 

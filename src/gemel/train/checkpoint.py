@@ -31,6 +31,12 @@ __all__ = ["Progress", "latest", "load_weights", "save", "save_weights"]
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
 KEPT = 2
+FULL = {
+    errno.ENOSPC: "No space left",
+    errno.EFBIG: "File too large",
+    getattr(errno, "EDQUOT", errno.ENOSPC): "quota exceeded",
+}
+"""A full disk, a bound on files and a quota, with what libraries make of them."""
 
 
 @dataclass(slots=True)
@@ -155,7 +161,7 @@ def need_room(folder: Path, tensors: list[Tensor]) -> None:
 
 def raise_if_full(error: Exception) -> None:
     """Turn "no space left" in any dress into a message for a person."""
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+    if getattr(error, "errno", None) in FULL or any(words in str(error) for words in FULL.values()):
         raise _full() from error
 
 
