@@ -46,6 +46,7 @@ class Site:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(f"{self.base}/{route}")
         page.wait_for_selector(wait, timeout=60_000)
+        page.wait_for_load_state("networkidle")  # what a screen asks of the server has come
         return page
 
     def _hear(self, text: str) -> None:
@@ -77,6 +78,10 @@ def _site(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with live_server(app) as base:
         context = chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
         context.add_init_script(f"localStorage.setItem('gemel-token', {token!r})")
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation',"
+            " (e) => console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`))"
+        )
         yield Site(base=base, token=token, workspace=workspace, context=context)
         context.close()
 

@@ -18,7 +18,7 @@ from gemel.workspace import Workspace
 from tests.browser.conftest import BROWSER
 from tests.serve.live import live_server
 
-SCREENS = ("chat", "train", "likeness", "traits", "compare", "monitor", "privacy", "welcome")
+SCREENS = ("chat", "train", "likeness", "traits", "compare", "synth", "monitor", "privacy", "welcome")
 LOOKS = {"light": (1280, 800), "dark": (1280, 800), "phone": (390, 780)}
 
 

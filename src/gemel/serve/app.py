@@ -32,6 +32,7 @@ from gemel.serve import (
     people,
     plan,
     reports,
+    synth,
     talks,
     traits,
     work,
@@ -76,7 +77,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        clock = asyncio.create_task(improve.Clock(workspace, config, app.state.jobs).run())
+        clock = asyncio.create_task(improve.Clock(workspace, config, app.state.jobs, app.state.lookout).run())
         yield
         clock.cancel()
         await house.drain()
@@ -106,6 +107,7 @@ def create_app(
         likeness,
         plan,
         reports,
+        synth,
         talks,
         traits,
         compare,

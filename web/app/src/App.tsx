@@ -22,6 +22,7 @@ const PAGES = {
   likeness: lazy(() => import("./screens/likeness/Likeness")),
   traits: lazy(() => import("./screens/traits/Traits")),
   compare: lazy(() => import("./screens/compare/Compare")),
+  synth: lazy(() => import("./screens/synth/Synth")),
   monitor: lazy(() => import("./screens/monitor/Monitor")),
   privacy: lazy(() => import("./screens/privacy/Privacy")),
   welcome: lazy(() => import("./screens/welcome/Welcome")),

@@ -1,7 +1,7 @@
 // Hash routes: #/chat, #/train … The server knows one page only.
 import { useSyncExternalStore } from "react";
 
-export const SCREENS = ["chat", "train", "likeness", "traits", "compare", "monitor", "privacy", "welcome"] as const;
+export const SCREENS = ["chat", "train", "likeness", "traits", "compare", "synth", "monitor", "privacy", "welcome"] as const;
 export type Screen = (typeof SCREENS)[number];
 
 const read = (): string => location.hash;

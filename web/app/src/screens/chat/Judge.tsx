@@ -1,6 +1,6 @@
 // Under an answer: does it sound like the person, what they would have said, where it comes from and why.
 import { useAuiState } from "@assistant-ui/react";
-import { createContext, type FormEvent, useContext, useEffect, useRef, useState } from "react";
+import { createContext, type FormEvent, type ReactNode, useContext, useEffect, useRef, useState } from "react";
 
 import { client, got, type Schema } from "../../api";
 import { Trouble, Waiting } from "../../ui";
@@ -10,7 +10,8 @@ import { type Beside, type Talk, textOf } from "./runtime";
 
 export const TalkContext = createContext<Talk | null>(null);
 
-export function Judge({ id, text, beside }: { id: string; text: string; beside: Beside }) {
+/** `children` are what can be done with any answer; they stand in the same row. An empty answer is not judged. */
+export function Judge({ id, text, beside, children }: { id: string; text: string; beside: Beside; children: ReactNode }) {
   const talk = useContext(TalkContext);
   const doing = useDoing();
   const [rating, setRating] = useState(beside.rating ?? 0);
@@ -41,12 +42,18 @@ export function Judge({ id, text, beside }: { id: string; text: string; beside: 
   const toggle = "text-quiet hover:text-act aria-pressed:font-semibold aria-pressed:text-act";
   return (
     <div className="w-full text-sm">
+      {beside.quoted && <p className="text-quiet">{t.quoted}</p>}
       <div className="flex flex-wrap gap-x-3 gap-y-1">
-        <button type="button" className={toggle} aria-pressed={rating === 1} onClick={() => rate(1)}>{t.like}</button>
-        <button type="button" className={toggle} aria-pressed={rating === -1} onClick={() => rate(-1)}>{t.unlike}</button>
-        <button type="button" className={toggle} aria-expanded={open === "better"}
-          onClick={() => setOpen(open === "better" ? "" : "better")}>{t.better}</button>
-        <button type="button" className={toggle} aria-haspopup="dialog" onClick={() => setOpen("why")}>{t.why}</button>
+        {children}
+        {text && (
+          <>
+            <button type="button" className={toggle} aria-pressed={rating === 1} onClick={() => rate(1)}>{t.like}</button>
+            <button type="button" className={toggle} aria-pressed={rating === -1} onClick={() => rate(-1)}>{t.unlike}</button>
+            <button type="button" className={toggle} aria-expanded={open === "better"}
+              onClick={() => setOpen(open === "better" ? "" : "better")}>{t.better}</button>
+            <button type="button" className={toggle} aria-haspopup="dialog" onClick={() => setOpen("why")}>{t.why}</button>
+          </>
+        )}
       </div>
       {open === "better" && (
         <form className="mt-2 max-w-lg" onSubmit={correct}>

@@ -103,15 +103,13 @@ function Theirs() {
         <ErrorPrimitive.Root role="alert" className="border-l-2 border-warn pl-3 text-warn"><ErrorPrimitive.Message /></ErrorPrimitive.Root>
       </MessagePrimitive.Error>
       {!running && (
-        <>
-          <ActionBarPrimitive.Root className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-quiet">
+        <Judge key={id} id={id} text={text} beside={beside}>
+          <ActionBarPrimitive.Root className="flex flex-wrap items-center gap-x-3 gap-y-1 text-quiet">
             <Branches />
             <ActionBarPrimitive.Reload className="link">{t.again}</ActionBarPrimitive.Reload>
             <Copy />
-            {beside.quoted && <span>{t.quoted}</span>}
           </ActionBarPrimitive.Root>
-          {text && <Judge key={id} id={id} text={text} beside={beside} />}
-        </>
+        </Judge>
       )}
     </MessagePrimitive.Root>
   );

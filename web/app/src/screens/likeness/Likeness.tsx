@@ -7,6 +7,7 @@ import { go } from "../../route";
 import { Page, Trouble, Waiting } from "../../ui";
 import { useAsked, useDoing } from "../../use";
 import { t } from "../../words";
+import { measure, reason, unit } from "../../words/names";
 import { digits, pivot, type Refused, type Row, type Score } from "./pivot";
 
 const SYSTEMS = {
@@ -54,9 +55,10 @@ export default function Likeness({ twin }: Props) {
 function Verdict({ of }: { of: Schema["VerdictInfo"] }) {
   return (
     <section className="space-y-4">
-      <p className="max-w-[38rem] border-l-2 border-act pl-5 font-serif text-2xl leading-snug">{of.sentence}</p>
+      <p className="max-w-[38rem] border-l-2 border-act pl-5 font-serif text-2xl leading-snug">{t.verdict(of.level) || of.sentence}</p>
+      {t.verdict(of.level) && <p lang="en" className="max-w-prose text-quiet">{of.sentence}</p>}
       <ul className="max-w-prose list-disc space-y-1 pl-5 text-quiet">
-        {[...of.reasons, ...of.warnings].map((w) => <li key={w}>{w}</li>)}
+        {[...of.reasons, ...of.warnings].map((w) => <li key={w}>{reason(w)}</li>)}
       </ul>
     </section>
   );
@@ -88,8 +90,8 @@ function Line({ row, systems }: { row: Row; systems: readonly string[] }) {
   return (
     <tr>
       <th scope="row" className="border-t border-line align-top text-ink!">
-        {row.metric.replaceAll("_", " ")}
-        <span className="block font-normal text-quiet">{row.unit}{row.better && ` · ${t.best(row.better)}`}</span>
+        {measure(row.metric)}
+        <span className="block font-normal text-quiet">{unit(row.unit)}{row.better && ` · ${t.best(row.better)}`}</span>
       </th>
       {systems.map((name, i) => {
         const cell = row.cells.get(name);
@@ -112,7 +114,7 @@ function Refusals({ refused }: { refused: readonly Refused[] }) {
       <summary className="text-quiet">{t.refusals(refused.length)}</summary>
       <dl className="mt-2 grid gap-x-6 gap-y-1 text-sm sm:grid-cols-[12rem_1fr]">
         {refused.map(({ metric, reason }) => (
-          <div key={metric} className="contents"><dt className="font-semibold">{metric.replaceAll("_", " ")}</dt><dd className="text-quiet">{reason}</dd></div>
+          <div key={metric} className="contents"><dt className="font-semibold">{measure(metric)}</dt><dd className="text-quiet">{reason}</dd></div>
         ))}
       </dl>
     </details>

@@ -6,6 +6,7 @@ import { client, got, type Schema } from "../../api";
 import { Page, Trouble, Waiting, when } from "../../ui";
 import { useAsked, useDoing } from "../../use";
 import { t } from "../../words";
+import { measure, watched } from "../../words/names";
 import { digits } from "../likeness/pivot";
 import { Series } from "./Series";
 
@@ -57,7 +58,7 @@ function Alarms({ of }: { of: Info["alarms"] }) {
         {[...of].sort((a, b) => Number(b.up) - Number(a.up)).map((a) => (
           <li key={a.metric} className="py-2">
             <p className="flex flex-wrap items-baseline justify-between gap-x-4">
-              <span className={a.up ? "font-semibold text-warn" : ""}>{a.title}</span>
+              <span className={a.up ? "font-semibold text-warn" : ""}>{watched(a.metric, a.title)}</span>
               <span className="tabular-nums text-quiet">
                 {a.value == null ? t.noReading : digits(a.value)} · {t.raisedAt(a.above, digits(a.raised))}
               </span>
@@ -102,7 +103,7 @@ function Drift({ title, of }: { title: string; of: Schema["DriftInfo"] }) {
           <tbody className="tabular-nums">
             {of.shifts.map((s) => (
               <tr key={s.name}>
-                <th scope="row" className="border-t border-line text-ink!">{s.name.replaceAll("_", " ")}</th>
+                <th scope="row" className="border-t border-line text-ink!">{measure(s.name)}</th>
                 <td className="text-right">{digits(s.before)}</td>
                 <td className="text-right">{digits(s.after)}</td>
                 <td className={`text-right ${s.p < 0.01 ? "text-warn" : "text-quiet"}`}>{s.p.toFixed(3)}</td>

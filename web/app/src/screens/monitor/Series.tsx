@@ -1,6 +1,7 @@
 // The readings of one metric over time, as a line with its intervals and the latest figure.
 import type { Schema } from "../../api";
 import { day } from "../../ui";
+import { measure } from "../../words/names";
 import { digits } from "../likeness/pivot";
 
 const WIDE = 300;
@@ -13,7 +14,7 @@ export function Series({ of: { metric, points } }: { of: Schema["Series"] }) {
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const x = (i: number) => 5 + (i / Math.max(1, points.length - 1)) * (WIDE - 10);
   const y = (v: number) => TALL - 5 - ((v - low) / (high - low || 1)) * (TALL - 10);
-  const name = metric.replaceAll("_", " ");
+  const name = measure(metric);
   return (
     <li>
       <p className="flex items-baseline justify-between gap-3"><span>{name}</span><b className="font-semibold tabular-nums">{digits(last.value)}</b></p>

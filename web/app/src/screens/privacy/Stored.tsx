@@ -3,6 +3,7 @@ import { client, got, type Schema } from "../../api";
 import { count, size, Trouble, Waiting } from "../../ui";
 import { useAsked } from "../../use";
 import { t } from "../../words";
+import { holding } from "../../words/names";
 
 interface Place {
   name: string;
@@ -49,7 +50,7 @@ function Holdings({ of }: { of: Schema["StoredInfo"] }) {
             <tr key={p.name}>
               <th scope="row" className="border-t border-line break-all text-ink!">
                 {p.name}
-                <span className="block break-normal font-normal text-quiet">{p.what}</span>
+                <span className="block break-normal font-normal text-quiet">{holding(p.name, p.what)}</span>
               </th>
               <td className="text-sm text-quiet max-sm:hidden">{p.raw ? t.asTyped : t.scrubbed}{p.mode && <span className="block font-mono">{p.mode}</span>}</td>
               <td className="whitespace-nowrap text-right tabular-nums">{size(p.bytes)}</td>
