@@ -17,6 +17,7 @@ from gemel.model.base import Base, load_base
 from gemel.model.decode import Llama, Stock, decoder_for
 from gemel.model.draw import Dice, draw
 from gemel.model.engine import Engine, Request
+from gemel.model.onednn import Ordered, fits
 from tests.tiny import tiny_base, tiny_folder, tiny_tokenizer
 
 PROMPTS = [[1, 40, 41, 42, 43, 44, 45, 46, 47, 48, 50], [1, 99], [1, *range(30, 130)], [1, 60, 61, 62]]
@@ -49,6 +50,31 @@ def test_greedy_tokens_are_the_stock_models(base: Base, engine: Engine) -> None:
     for ids, result in zip(PROMPTS, done):
         assert result.ids == greedy(base, ids, 20)
         assert result.finish == "length"
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_the_layout_of_weights_changes_no_token(
+    base: Base, engine: Engine, monkeypatch: pytest.MonkeyPatch, room: bool
+) -> None:
+    monkeypatch.setattr("gemel.model.decode.fits", lambda _weights: room)
+    other = Engine(base, batch=4)
+    assert isinstance(other._decoder._head, Ordered) is room  # type: ignore[attr-defined]
+    asked = [Request(ids=ids, max_tokens=20, seed=i) for i, ids in enumerate(PROMPTS)]
+    assert [d.ids for d in other.generate(asked)] == [d.ids for d in engine.generate(asked)]
+    other.close()
+    assert greedy(base, PROMPTS[0], 5) == engine.generate([Request(ids=PROMPTS[0], max_tokens=5, temperature=0)])[0].ids
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_ordered_weights_give_each_row_its_product_in_any_company(bias: bool) -> None:
+    torch.manual_seed(0)
+    weight, x = torch.randn(40, 24), torch.randn(5, 3, 24)
+    shift = torch.randn(40) if bias else None
+    ordered = Ordered(weight, shift)
+    wanted = torch.nn.functional.linear(x, weight, shift)
+    assert torch.allclose(ordered(x), wanted, atol=1e-5)
+    assert torch.allclose(ordered(x)[2:3], ordered(x[2:3]), atol=1e-6)
+    assert not fits(10**15)
 
 
 def other_model(name: str) -> torch.nn.Module:

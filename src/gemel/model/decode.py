@@ -21,6 +21,7 @@ from gemel.errors import ModelError
 from gemel.model.adapters import Adapters, Pair, joined
 from gemel.model.base import Base
 from gemel.model.int8 import Packed, available
+from gemel.model.onednn import Ordered, fits
 
 __all__ = ["Decoder", "Llama", "Stock", "decoder_for"]
 
@@ -204,9 +205,9 @@ def _adding(adapters: Adapters, path: str) -> Any:
 class Llama(Decoder):
     """Decoders of Llama's form, straight on their weights.
 
-    The joined weights are shared with the Hugging Face model, which stays usable (its own tensors become
-    views of them); with `int8` they are rounded copies, and what flows between them is float32 whatever the
-    type of the weights (rounding gives it, and no CPU gains by halves there).
+    The Hugging Face model stays usable. In float32 on a CPU the weights are copied into the layout of oneDNN; with
+    `int8` they are rounded copies, and what flows between them is float32 whatever the type of the weights (rounding
+    gives it, and no CPU gains by halves there). Elsewhere the joined weights are shared: its tensors become views.
 
     Args:
         base: the model.
@@ -222,14 +223,18 @@ class Llama(Decoder):
         self._norm: Tensor = model.norm.weight.to(self.dtype)
         self._width = (self._embed.shape[1],)
         linear: Any = Packed if int8 else _Joined
+        copied = self.dtype is torch.float32 and base.device.type == "cpu" and fits(base.parameters)
+        if copied and not int8:
+            linear = Ordered
+        join = _beside if linear is not _Joined else _join
         self._head = linear(base.model.lm_head.weight, base.model.lm_head.bias)
         self._blocks = [
             (
                 layer.input_layernorm.weight.to(self.dtype),
-                linear(*_join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)),
+                linear(*join(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)),
                 linear(layer.self_attn.o_proj.weight, layer.self_attn.o_proj.bias),
                 layer.post_attention_layernorm.weight.to(self.dtype),
-                linear(*_join(layer.mlp.gate_proj, layer.mlp.up_proj)),
+                linear(*join(layer.mlp.gate_proj, layer.mlp.up_proj)),
                 linear(layer.mlp.down_proj.weight, layer.mlp.down_proj.bias),
             )
             for layer in model.layers
@@ -285,9 +290,9 @@ class Llama(Decoder):
             y = F.scaled_dot_product_attention(q, keys, values, mask, is_causal=mask is None, enable_gqa=grouped)
             return y.transpose(1, 2).reshape(b, n, -1)
         q = q.reshape(b, self.kv_heads, -1, self.size)  # the heads that share a key stand together
-        scores = torch.matmul(q, keys.transpose(2, 3)) * self._scale  # (b, kv heads, group, T)
-        if mask is not None:
-            scores += mask
+        # keys times queries, not the other way round: read as they lie
+        scores = torch.matmul(keys, q.transpose(2, 3)).transpose(2, 3)  # (b, kv heads, group, T)
+        scores = scores * self._scale if mask is None else torch.add(mask, scores, alpha=self._scale)
         return torch.matmul(scores.softmax(-1), values).view(b, 1, -1)
 
 
@@ -301,10 +306,15 @@ class _Joined:
         return F.linear(x, self._weight, self._bias)
 
 
-def _join(*layers: Any) -> tuple[Tensor, Tensor | None]:
-    """One weight for several layers that read the same input; the layers become views of it."""
-    weight = torch.cat([layer.weight.data for layer in layers])
+def _beside(*layers: Any) -> tuple[Tensor, Tensor | None]:
+    """One weight for several layers that read the same input."""
     bias = None if layers[0].bias is None else torch.cat([layer.bias.data for layer in layers])
+    return torch.cat([layer.weight.data for layer in layers]), bias
+
+
+def _join(*layers: Any) -> tuple[Tensor, Tensor | None]:
+    """The same, of which the layers become views."""
+    weight, bias = _beside(*layers)
     at = 0
     for layer in layers:
         end = at + layer.out_features
