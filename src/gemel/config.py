@@ -269,6 +269,9 @@ class ServeSection(Section):
     temperature: Literal["fitted", "plain"] = "fitted"
     """How warm temperature 1 is: as fitted to the person's own words of the validation split, with the length of
     replies and bursts, or as the voice was trained; measurements are always plain."""
+    top_p: float = Field(default=0.8, gt=0, le=1)
+    """Share of the probability that words are drawn from where nobody asks for another, in chats and on the server:
+    the rarest words of a small base are noise. Measurements draw from all of it."""
     weights: Literal["auto", "exact", "int8"] = "auto"
     """Weights for answering: eight bits on a CPU (auto), or exactly as trained; measurements are always exact."""
 

@@ -107,7 +107,9 @@ def _exchanges(workspace: Workspace) -> None:
         click.secho(f"\nEliza: {question}", bold=True)
         turn = Turn(role=Role.other, parts=(display.inward(question),), name=display.inward("Eliza"))
         for way, speaker in speakers.items():
-            reply = speaker.reply([turn], sampling=Sampling(max_tokens=60, temperature=0.8, seed=number + 1))
+            reply = speaker.reply(
+                [turn], sampling=Sampling(max_tokens=60, temperature=0.8, top_p=config.serve.top_p, seed=number + 1)
+            )
             mark = "  (his own words, quoted)" if reply.quoted else ""
             click.echo(f"  {way:>8}: {' / '.join(map(display.outward, reply.parts))}{mark}")
     untrained.engine.close(drain=False)

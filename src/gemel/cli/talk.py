@@ -130,7 +130,9 @@ class _Talk:
         from gemel.speaker import Reply, Sampling
 
         seed = None if self.seed is None else self.seed + len(self.turns)
-        sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=seed)
+        sampling = Sampling(
+            temperature=self.temperature, top_p=self.config.serve.top_p, max_tokens=self.max_tokens, seed=seed
+        )
         done: list[Reply] = []
 
         def pieces() -> Iterator[str]:

@@ -92,10 +92,11 @@ class Voices:
         """Model id → who answers: the twin, its ways, its other versions, the arms of a comparison."""
         twin = self.twin()
         name = slug(twin.name)
-        out = {f"{name}-{way}": Chosen(way=way, run=twin.run) for way in twin.speakers}
-        out[name] = Chosen(way=twin.answer, run=twin.run)
+        top_p = self.config.serve.top_p
+        out = {f"{name}-{way}": Chosen(way=way, run=twin.run, top_p=top_p) for way in twin.speakers}
+        out[name] = Chosen(way=twin.answer, run=twin.run, top_p=top_p)
         for run in self._versions():
-            out |= {f"{name}-{way}@{run}": Chosen(way=way, run=run) for way in ("voice", "assisted")}
+            out |= {f"{name}-{way}@{run}": Chosen(way=way, run=run, top_p=top_p) for way in ("voice", "assisted")}
         for arm in self._arms():
             out[f"{name}-arm-{arm.id}"] = Chosen(
                 way=arm.way,
