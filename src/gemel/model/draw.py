@@ -18,7 +18,7 @@ from torch import Tensor
 __all__ = ["Chances", "Dice", "Warmth", "draw", "log_probabilities"]
 
 HEAD = 256
-"""Most probable tokens that a nucleus is looked for among first: sorting them all takes seven times as long and more."""
+"""Most probable tokens that a nucleus is looked for among first: sorting all takes seven times as long and more."""
 
 
 @dataclass(frozen=True, slots=True)
