@@ -260,17 +260,20 @@ def test_personas_relations_questions_knowledge_in_a_row(tmp_path: Path) -> None
     assert examples[0].turns[0].role is Role.system
 
 
-def test_shards_in_processes_equal_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["local:2", "ray:2"])
+def test_shards_equal_one(place: str, tmp_path: Path) -> None:
+    if place.startswith("ray"):
+        pytest.importorskip("ray")
     rows = tmp_path / "in.jsonl"
     rows.write_text("".join(json.dumps({"id": i, "text": f"t{i}"}) + "\n" for i in range(40)), encoding="utf-8")
     template = tmp_path / "plain.yml"
     template.write_text("text: 'say {text}'", encoding="utf-8")
     outputs = {}
     with stub_server() as stub:
-        for shards in ("here", "local:2"):
+        for shards in ("here", place):
             job = Job(
                 kind="run",
-                output=str(tmp_path / f"{shards[:4]}.jsonl"),
+                output=str(tmp_path / f"{shards[:4]}.jsonl".replace(":", "")),
                 input=str(rows),
                 teachers=(stub.address,),
                 templates=(str(template),),
@@ -282,5 +285,5 @@ def test_shards_in_processes_equal_one(tmp_path: Path) -> None:
             assert clear_dead(job) == 0
             assert not list(tmp_path.glob("*-of-*"))
         assert stub.asked.total() == 80
-    assert outputs["here"] == outputs["local:2"]
+    assert outputs["here"] == outputs[place]
     assert '"text":"re:sayt39"' in outputs["here"]
