@@ -273,7 +273,7 @@ class Engine:
         raw = logits.clone() if any(t.request.top is not None for t in tickets) else logits
         for ticket in tickets:
             request = ticket.request
-            ticket.dice.banned = request.banned
+            ticket.dice.banned = request.banned | (request.never(ticket.ids) if request.never else frozenset())
             if len(ticket.ids) < request.min_tokens:
                 ticket.dice.banned |= request.stop_ids
         drawn = draw(logits, [t.dice for t in tickets])

@@ -31,6 +31,8 @@ class Request:
     stop_ids: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
     """Tokens that are never drawn."""
+    never: Callable[[list[int]], frozenset[int]] | None = None
+    """Told all tokens so far, those that may not be drawn next."""
     min_tokens: int = 1
     """Tokens before a stop token may be drawn."""
     stop: Callable[[list[int]], bool] | None = None

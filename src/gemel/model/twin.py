@@ -274,7 +274,7 @@ def beside(workspace: Workspace, twin: Twin, run: str) -> Mapping[str, Speaker] 
 
 
 def ruled(twin: Twin, speakers: Mapping[str, Speaker], rules: Sequence[str]) -> Mapping[str, Speaker]:
-    """The same speakers under further rules; those of a server and of a small base do not heed any."""
+    """The same speakers under further rules; those of a server do not heed any, a small base only words to avoid."""
     from gemel.model.voice import Voice
 
     voice = speakers.get("voice")
@@ -303,11 +303,13 @@ def _over(
         options: `adapter`, `traits` and `warmth` of the voice.
     """
     from gemel.model.assisted import Assisted
+    from gemel.model.never import forbidden
     from gemel.model.preface import carded, remembering
     from gemel.model.voice import Voice
 
     small = engine.base.parameters < SMALL
-    make = partial(Voice, engine, me=me, **(like.options if like is not None else options))
+    never = forbidden(parts.card.rules)
+    make = partial(Voice, engine, me=me, never=never, **(like.options if like is not None else options))
     told = parts.card.rules or parts.card.corrections
     preface = carded(parts.card, small=small) if not trained or (told and not small) else None
     voice = make(preface=preface)

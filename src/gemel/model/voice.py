@@ -17,6 +17,7 @@ from torch import Tensor
 from gemel.examples import Role, TraitValue, Turn
 from gemel.model.draw import Chances, Warmth
 from gemel.model.engine import Engine, Generated, Request, Ticket
+from gemel.model.never import Never
 from gemel.model.template import ALSO, Codec, clip
 from gemel.speaker import Reply, Sampling, Speaker
 
@@ -63,6 +64,7 @@ class Voice(Speaker):
         traits: trait values to the vector of a spliced model.
         adapter: which of the engine's adapters answers; "": the model as it was loaded.
         warmth: moves the temperature as was fitted to the person; None: it stays as asked.
+        never: words and phrases, lower-cased, that are never said.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Voice(Speaker):
         traits: Callable[[Mapping[str, TraitValue]], Tensor] | None = None,
         adapter: str = "",
         warmth: Warmth | None = None,
+        never: Sequence[str] = (),
     ) -> None:
         self.engine = engine
         self.me = me
@@ -84,6 +87,8 @@ class Voice(Speaker):
         self._adapter, self._warmth = adapter, warmth
         self._template = engine.base.template
         self._ends = _ends(engine)
+        template, rows = self._template, engine.base.model.config.get_text_config().vocab_size
+        self._never = Never(never, template.codec, rows, template.piece) if never else None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -150,6 +155,7 @@ class Voice(Speaker):
             seed=sampling.seed,
             stop_ids=self._ends.stop,
             banned=self._ends.banned,
+            never=self._never,
             stop=_rule(self._template.piece, sampling.stop),
             top=top,
             z=None if self._traits is None else self._traits(traits or {}),
