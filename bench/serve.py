@@ -1,11 +1,13 @@
 """Answering: first token, tokens a second at 1, 4 and 16 chats, memory; beside transformers' `generate`.
 
-    python bench/serve.py [--base seedling] [--shape S|M] [--threads N] [--http] [--seconds 60] [--adapters 8]
+    python bench/serve.py [--base seedling] [--shape S|M] [--threads N] [--repeats 5]
+    python bench/serve.py --all [--llamacpp PYTHON] [--seconds 10]     # everything below, one after the other
 
-Both run in one process on the same fp32 weights, prompts (200 tokens) and lengths (60 new tokens), without
-an end token, alternating, each several times; the best and the median are printed. `--shape` builds a
-random model of 12 M or 135 M parameters. `--http` measures the whole server with the shipped base. `--adapters N`
-measures switching among N adapters of rank 16 inside a batch, beside one folded into the weights.
+Both run in one process on the same fp32 weights (loaded once for each), prompts (200 tokens) and lengths (60 new
+tokens), without an end token, alternating, each several times; the best and the median are printed. `--shape` builds
+a random model of 12 M or 135 M parameters. `--adapters N` measures switching among N adapters of rank 16 inside a
+batch, beside one folded into the weights. `--http` measures the whole server with the shipped base, `--peers` whole
+servers beside each other: gemel, `transformers serve`, and llama.cpp where PYTHON has xllamacpp.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from serve_peers import beside
 
 from gemel.config import ModelSection
 from gemel.model.adapters import Pair
@@ -52,6 +55,14 @@ def shaped(name: str, tokenizer: object, folder: Path) -> Base:
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]
     return load_base(ModelSection(base=str(folder)))
+
+
+def pair(name: str, shape: str | None, folder: Path) -> tuple[Base, Base]:
+    """The same weights twice."""
+    one = load_base(ModelSection(base=name))
+    if shape:
+        one = shaped(shape, one.tokenizer, folder)
+    return one, load_base(ModelSection(base=str(folder) if shape else name))
 
 
 def prompts(base: Base, n: int, salt: int) -> list[list[int]]:
@@ -85,7 +96,8 @@ def with_engine(engine: Engine, ids: list[list[int]]) -> tuple[float, float, flo
     return time.perf_counter() - start, time.process_time() - cpu, done[0].first
 
 
-def compare(base: Base, repeats: int) -> list[dict[str, float]]:
+def compare(base: Base, plain: Base, repeats: int) -> list[dict[str, float]]:
+    """Engines on `base` beside `generate` on `plain`, the same weights loaded for it alone."""
     engines = {"fp32": Engine(base, batch=16), "int8": Engine(base, batch=16, int8=True)}
     rows = []
     for chats in (1, 4, 16):
@@ -94,7 +106,7 @@ def compare(base: Base, repeats: int) -> list[dict[str, float]]:
         first: dict[str, list[float]] = {"generate": [], "fp32": [], "int8": []}
         for r in range(repeats + 1):  # the first round warms up
             with torch.inference_mode():
-                took, cpu = with_generate(base, prompts(base, chats, 3 * r))
+                took, cpu = with_generate(plain, prompts(base, chats, 3 * r))
             if r:
                 seconds["generate"].append(took)
                 busy["generate"].append(cpu)
@@ -267,22 +279,25 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=20.0)
     options.add_argument("--clients", type=int, default=32)
     options.add_argument("--adapters", type=int, default=0)
+    options.add_argument("--peers", action="store_true")
+    options.add_argument("--all", action="store_true")
+    options.add_argument("--llamacpp", default="", metavar="PYTHON", help="an interpreter that has xllamacpp")
     given = options.parse_args()
     torch.set_num_threads(given.threads)
     load: Callable[[], float] = lambda: psutil.getloadavg()[0]  # noqa: E731
     print(json.dumps({"threads": given.threads, "torch": torch.__version__, "load before": load()}))
-    if given.http:
+    others = given.http or given.peers or given.adapters
+    if given.all or not others:
+        with tempfile.TemporaryDirectory() as folder:
+            base, plain = pair(given.base, given.shape, Path(folder))
+            print(json.dumps({"base": given.shape or given.base, "parameters": base.parameters}))
+            compare(base, plain, given.repeats)
+    if given.all or given.adapters:
+        switching(load_base(ModelSection(base=given.base)), given.adapters or 8, given.repeats)
+    if given.all or given.http:
         over_http(given.seconds, given.clients)
-        return
-    base = load_base(ModelSection(base=given.base))
-    with tempfile.TemporaryDirectory() as folder:
-        if given.shape:
-            base = shaped(given.shape, base.tokenizer, Path(folder))
-        print(json.dumps({"base": given.shape or given.base, "parameters": base.parameters}))
-        if given.adapters:
-            switching(base, given.adapters, given.repeats)
-        else:
-            compare(base, given.repeats)
+    if given.all or given.peers:
+        beside(given.base, threads=given.threads, seconds=given.seconds, python=given.llamacpp)
     print(json.dumps({"memory MB": round(psutil.Process().memory_info().rss / 2**20), "load after": load()}))
 
 

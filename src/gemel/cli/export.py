@@ -113,3 +113,42 @@ def merged(target: Path, run: str | None, dtype: str, twin: Path) -> None:
     click.echo(f"{target}: {made.parameters:,} parameters, {dtype}, template {made.template}")
     for warning in made.warnings:
         click.secho(f"Note: {warning}.", fg="yellow", err=True)
+
+
+_half = click.option("--dtype", type=click.Choice(["fp32", "fp16"]), default="fp16", show_default=True)
+
+
+@command.command()
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--run", default=None, help="A trained voice; default: the current one.")
+@_half
+@twin_option
+def gguf(target: Path, run: str | None, dtype: str, twin: Path) -> None:
+    """Write the voice as one GGUF file, TARGET, for llama.cpp and what is built on it."""
+    from gemel.pipeline.llamacpp import export_gguf
+    from gemel.workspace import Workspace
+
+    workspace = Workspace(twin)
+    with show_progress():
+        made = export_gguf(workspace, workspace.config(), target, run=run, dtype=dtype)
+    click.echo(f"{target}: {made.parameters:,} parameters, {dtype}")
+    for warning in made.warnings:
+        click.secho(f"Note: {warning}.", fg="yellow", err=True)
+
+
+@command.command()
+@click.argument("target", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--run", default=None, help="A trained voice; default: the current one.")
+@_half
+@twin_option
+def ollama(target: Path, run: str | None, dtype: str, twin: Path) -> None:
+    """Write the voice and a Modelfile into the folder TARGET: `ollama create NAME -f TARGET/Modelfile`."""
+    from gemel.pipeline.llamacpp import export_ollama
+    from gemel.workspace import Workspace
+
+    workspace = Workspace(twin)
+    with show_progress():
+        made = export_ollama(workspace, workspace.config(), target, run=run, dtype=dtype)
+    click.echo(f"{target}: {made.parameters:,} parameters, {dtype}")
+    for warning in made.warnings:
+        click.secho(f"Note: {warning}.", fg="yellow", err=True)
