@@ -15,10 +15,9 @@ __all__ = ["BORDER", "Cluster", "Span", "View"]
 BORDER = "\x00"
 """Stands between two messages of one view; neither white space nor a letter."""
 _WORD = re.compile(r"[^\W_]+")
-_SPACED = bytes(c if chr(c).isalnum() else ord(" ") for c in range(256))
-"""Everything but ASCII letters and digits becomes a space."""
+_SPACED = bytes(c if c > 127 or chr(c).isalnum() else ord(" ") for c in range(256))
+"""ASCII that is neither letter nor digit becomes a space."""
 _DIGITS = bytes(ord("0") if chr(c) in "0123456789" else ord(" ") for c in range(256))
-_ATOM = re.compile(r"[0-9]+")
 _JOIN = re.compile(r"[ \t\u00a0\u2007\u2009\u202f\u2010-\u2013./()·_\-]{1,3}")
 """What may stand between the digits of one number."""
 
@@ -60,9 +59,12 @@ class View:
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every lower-cased word that occurs."""
-        if self.lower.isascii():  # three times as fast as the pattern
-            return frozenset(self.lower.encode().translate(_SPACED).decode().split())
-        return frozenset(_WORD.findall(self.lower))
+        spaced = self.lower.encode("utf-8", "surrogatepass").translate(_SPACED)  # three times as fast as the pattern
+        found = frozenset(spaced.decode("utf-8", "surrogatepass").split())
+        if self.lower.isascii():
+            return found
+        odd = [w for w in found if not w.isalnum()]  # with punctuation, or marks, outside ASCII
+        return found.difference(odd).union(*map(_WORD.findall, odd)) if odd else found
 
     def where(self, words: Iterable[str]) -> Iterator[tuple[int, str]]:
         """Start of every occurrence of these lower-cased words, as whole words."""
@@ -78,9 +80,8 @@ class View:
     @cached_property
     def atoms(self) -> list[tuple[int, int]]:
         """Runs of ASCII digits."""
-        if not self.text.isascii():
-            return [m.span() for m in _ATOM.finditer(self.text)]
-        digits = self.text.encode().translate(_DIGITS)  # five times as fast as the pattern
+        # five times as fast as the pattern; every other character becomes one byte, so that offsets agree
+        digits = self.text.encode("ascii", "replace").translate(_DIGITS)
         out, start = [], digits.find(b"0")
         while start >= 0:
             end = digits.find(b" ", start)

@@ -80,7 +80,7 @@ class Names(Detector):
         yield from _joined(view, sorted(self._spans(view, hits)))
         if self.unspaced and not view.text.isascii():
             yield from _inside(view, self.unspaced)
-        if self.decomposed and not view.text.isascii() and _MARKS.search(view.text):
+        if self.decomposed and not unicodedata.is_normalized("NFC", view.text):
             for start, word in view.where(w for w in self.decomposed if w in view.lower):
                 yield Span(start, start + len(word), "name", self.decomposed[word].person)
 
@@ -109,8 +109,8 @@ class Names(Detector):
         text = view.text
         if text[start:end].istitle() and text[max(0, start - 2) : start].rstrip(" \t")[-1:] not in _ENDS | {""}:
             return True
-        left, right = _WORD.findall(view.before(start, 24)), _WORD.findall(view.after(end, 24))
-        beside = [left[-1] if left else "", right[0] if right else ""]
+        before, right = _WORD.findall(view.before(start, 24)), _WORD.search(view.after(end, 24))
+        beside = (before[-1] if before else "", right.group() if right else "")
         return any(w in self.table and self.table[w].person == entry.person for w in beside)
 
 
