@@ -58,6 +58,7 @@ def test_judgement_is_kept(workspace: Workspace) -> None:
     assert [r.text for r in store.rules()] == ["Never say hello."]
     latest = store.messages(store.conversations()[0].id)
     assert [m.rating for m in latest if m.role == "me"] == [-1, 1]
+    assert {m.version for m in latest if m.role == "me"} == {"r1"}
     assert "unheard" not in [p for m in latest for p in m.parts]
 
 

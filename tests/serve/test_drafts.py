@@ -32,6 +32,7 @@ def test_a_draft_is_an_edit_where_changed_and_a_rating_where_not(app: FastAPI) -
     before, said = next(row for row in store.rated() if row[1].id == answer.json()["id"])
     assert [turn.parts for turn in before] == [("dinner?",)]
     assert (said.parts, said.edit, said.rating) == (("no", "thanks"), ("yes please",), 0)
+    assert said.version == "r1"
     kept = client.post("/api/drafts", json={"draft": "no", "final": "no"}).json()
     assert not kept["edited"]
     assert next(row[1] for row in store.rated() if row[1].id == kept["id"]).rating == 1

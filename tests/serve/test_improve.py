@@ -73,6 +73,7 @@ def test_feedback_is_reviewed_and_exported(client: TestClient) -> None:
     assert client.put(f"/api/conversations/{talk}/consent", json={"consent": "keep"}).json() == {"done": True}
     (judged,) = client.get("/api/feedback").json()
     assert (judged["edit"], judged["consent"], judged["recipient"]) == (["hey Mara"], "keep", "Mara")
+    assert judged["version"] == "r1"
     exported = client.get("/api/feedback/export")
     assert "attachment" in exported.headers["content-disposition"]
     (row,) = [json.loads(line) for line in exported.text.splitlines() if '"conversation"' in line]

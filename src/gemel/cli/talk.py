@@ -158,7 +158,13 @@ class _Talk:
         shown = tuple(self.display.outward(part) for part in reply.parts)
         extra = {"quoted": reply.quoted, "record": reply.citations[0].record if reply.citations else ""}
         said = Said(
-            role="me", parts=shown, name=self.twin.name, parent=self.asked_id, speaker=reply.speaker, extra=extra
+            role="me",
+            parts=shown,
+            name=self.twin.name,
+            parent=self.asked_id,
+            speaker=reply.speaker,
+            version=self.twin.run,
+            extra=extra,
         )
         self.last_id = self.reply_id = self.feedback.add(self._conversation(""), said)
 

@@ -58,8 +58,9 @@ def _keep(house: House, body: DraftRequest) -> DraftKept:
     if asked := _parts(body.asked):
         parent = store.add(talk, Said(role="other", parts=asked, name=body.recipient))
     drafted, final = _parts(body.draft), _parts(body.final)
-    extra = {"origin": "draft"}
-    said = store.add(talk, Said(role="me", parts=drafted, parent=parent, speaker=body.speaker, extra=extra))
+    version, extra = house.version_of(body.speaker), {"origin": "draft"}
+    turn = Said(role="me", parts=drafted, parent=parent, speaker=body.speaker, version=version, extra=extra)
+    said = store.add(talk, turn)
     if final == drafted:
         store.rate(said, 1)
     else:

@@ -194,6 +194,11 @@ class House:
             while len(self.cache) > self.config.serve.cache:
                 self.cache.popitem(last=False)
 
+    def version_of(self, speaker: str) -> str:
+        """Id of the run behind a model id, of the current one where the id says nothing; "" where there is none."""
+        chosen = self.voices.ids().get(speaker) if self.loaded is not None else None
+        return chosen.run if chosen is not None else self.workspace.current() or ""
+
     def renew(self) -> None:
         """Load the twin again at the next request: its rules changed."""
         self.voices.renew()

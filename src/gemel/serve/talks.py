@@ -160,6 +160,7 @@ async def add(request: Request, conversation: Key, body: NewSaid) -> SaidInfo:
         name=body.name,
         parent=body.parent,
         speaker=body.speaker,
+        version=await house.run(house.version_of, body.speaker) if body.role == "me" else "",
         extra=body.extra,
     )
     await house.run(_or_none, house.feedback.add, conversation, said)
