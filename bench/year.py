@@ -1,6 +1,7 @@
 """A year in the life of a twin: Pepys' diary month by month, each month imported, learned and gated.
 
     python bench/year.py run FOLDER --diary DIARY --poison OTHER     # everything, resumable: run it again after a kill
+    python bench/year.py screen FOLDER --writings AUTHORS            # then: who else would pass for Pepys?
     python bench/year.py plot FOLDER docs/year                       # figures (SVG) and tables of what was found
 
 DIARY is a folder of Markdown files, one a month, titled "August 1660" (public domain). OTHER is a folder of another
@@ -32,12 +33,16 @@ from gemel.evaluate.identity import Foreign, Losses, gain, match_foreign, measur
 from gemel.evaluate.journal import Journal
 from gemel.evaluate.statistics import bootstrap, draws, ratio_of, sums
 from gemel.examples import Example, Role
+from gemel.improve.gate import carried
 from gemel.model.base import load_base, load_run
 from gemel.model.likelihood import LocalScorer
 from gemel.pipeline.build import build_dataset
+from gemel.pipeline.compose import seen_by
+from gemel.pipeline.evaluate import read_split
 from gemel.pipeline.imports import import_paths
 from gemel.pipeline.promote import ensure_good, promote
 from gemel.pipeline.retrain import Round, improve
+from gemel.pipeline.seal import ids_of
 from gemel.pipeline.train import train_voice
 from gemel.records import Document
 from gemel.workspace import Workspace, atomic
@@ -269,6 +274,37 @@ def damage(workspace: Workspace) -> dict[str, Any]:
     return {"run": run, "refused": refused, "left": left, "now": workspace.current()}
 
 
+def screen(root: Path, writings: Path) -> None:
+    """How much of the last voice's gain other authors keep: AUTHORS is a folder with a folder of Markdown for each."""
+    workspace = Workspace(root / "twin")
+    config, run = workspace.config(CONFIG), workspace.current() or ""
+    systems = {
+        "base": LocalScorer(load_base(config.model)),
+        run: LocalScorer(load_run(workspace.run(run), config.model)),
+    }
+
+    def saved(own: Sequence[Case]) -> tuple[Any, Any]:
+        index, names = session_index(own)
+        before, after = (
+            measure_losses(s, n, [text_of(c) for c in own], journal=Journal(None)) for n, s in systems.items()
+        )
+        return sums(before.bits - after.bits, index, len(names)), sums(before.bytes, index, len(names))
+
+    seen = seen_by(workspace, run)["test"]
+    held = [e for e in read_split(workspace.dataset("main"), "test") if not seen.isdisjoint(ids_of(e))]
+    old = saved(cases_of(held, (), limit=REPLIES).cases)
+    found = {}
+    for folder in sorted(p for p in writings.iterdir() if p.is_dir() and "pepys" not in p.name):
+        place = write_month(root / "others" / folder.name, "1700-02", foreign_entries(folder, 250, slice(1, 8)))
+        said = carried(saved(cases(place)), old)
+        found[folder.name] = {"share": said.share, "low": said.low, "high": said.high, "caught": said.foreign}
+        print(
+            f"{folder.name}: {said.share:.0%} ({said.low:.0%} to {said.high:.0%}), caught: {said.foreign}", flush=True
+        )
+    with atomic(root / "screen.json") as path:
+        path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="command")
@@ -276,12 +312,17 @@ def main() -> None:
     one.add_argument("folder", type=Path)
     one.add_argument("--diary", type=Path, required=True)
     one.add_argument("--poison", type=Path, required=True)
+    three = commands.add_parser("screen")
+    three.add_argument("folder", type=Path)
+    three.add_argument("--writings", type=Path, required=True)
     two = commands.add_parser("plot")
     two.add_argument("folder", type=Path)
     two.add_argument("out", type=Path)
     given = parser.parse_args()
     if given.command == "run":
         run(given.folder, given.diary, given.poison)
+    elif given.command == "screen":
+        screen(given.folder, given.writings)
     else:
         from year_plot import plot
 
