@@ -20,9 +20,14 @@ from tests.extension.stub import Gullible, gullible
 
 pytestmark = pytest.mark.browser
 PANELS = "() => chrome.runtime.getContexts({contextTypes: ['SIDE_PANEL']}).then(all => all.length)"
+LISTEN = """() => {
+  const hear = (e) => (window.corner = [e.screenX - e.clientX, e.screenY - e.clientY]);
+  delete window.corner;
+  addEventListener("mousemove", hear, { once: true });
+}"""
 MIDDLE = """s => {
   const r = document.querySelector(s).getBoundingClientRect();
-  return [screenX + r.x + 40, screenY + outerHeight - innerHeight + r.y + r.height / 2].map(Math.round);
+  return [window.corner[0] + r.x + 40, window.corner[1] + r.y + r.height / 2].map(Math.round);
 }"""
 
 
@@ -47,9 +52,17 @@ class Desk:
         time.sleep(0.5)
         return page
 
+    def spot(self, page: Any, selector: str) -> list[int]:
+        """Where something is on the screen; the mouse itself tells where the page begins, as frames come and go."""
+        page.evaluate(LISTEN)
+        self.hand("mousemove", 300, 500, "mousemove", 301, 501)
+        assert until(lambda: page.evaluate("window.corner !== undefined"))
+        place: list[int] = page.evaluate(MIDDLE, selector)
+        return place
+
     def menu(self, page: Any, selector: str) -> None:
         """Right click, and the entry above the last: extensions stand above “Inspect”."""
-        self.hand("mousemove", *page.evaluate(MIDDLE, selector), "click", 3)
+        self.hand("mousemove", *self.spot(page, selector), "click", 3)
         time.sleep(0.6)
         self.hand("key", "Up", "Up", "Return")
 
@@ -132,7 +145,7 @@ def test_keys_menus_and_the_address_bar_open_the_side_panel(desk: Desk, mind: Gu
     desk.menu(page, "#plain")
     assert until(lambda: len(mind.asked) == 6), "Reply as me, by the menu of a text box"
 
-    desk.hand("mousemove", *page.evaluate(MIDDLE, "main p"), "click", "--repeat", 3, "--delay", 60, 1)
+    desk.hand("mousemove", *desk.spot(page, "main p"), "click", "--repeat", 3, "--delay", 60, 1)
     desk.menu(page, "main p")
     assert until(lambda: len(mind.asked) == 7), "What would I say to this?, by the menu of a selection"
     assert mind.asked[6]["messages"][-1]["content"] == "Would you come to dinner on Saturday?"
