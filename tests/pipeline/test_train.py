@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 from tiny import conversation, tiny_folder, tiny_model, tiny_tokenizer
 
+from gemel.cli.runs import command as runs_command
 from gemel.cli.train import command
 from gemel.config import Config, ModelSection, TraitsSection, parse
 from gemel.errors import ConfigError, MissingStage
@@ -145,6 +146,22 @@ def test_mlflow_gets_curves_and_settings_of_a_run(workspace: Workspace, monkeypa
     assert run.info.run_name == manifest.extra["run"]
     assert run.data.metrics["valid/bits_per_byte"] == pytest.approx(manifest.extra["curve"][-1][2], abs=1e-5)
     assert run.data.params["train.rank"] == "4"
+
+
+def test_runs_are_laid_side_by_side_on_a_page(workspace: Workspace) -> None:
+    empty = CliRunner().invoke(runs_command, ["--twin", str(workspace.root), "compare"])
+    assert isinstance(empty.exception, MissingStage)
+    names = [str(train_voice(workspace, config(workspace, **u)).extra["run"]) for u in ({}, {"rank": 2, "lr": 0.01})]
+    done = CliRunner().invoke(runs_command, ["--twin", str(workspace.root), "compare"])
+    assert done.exit_code == 0, done.output
+    text = (workspace.runs / "compare.html").read_text(encoding="utf-8")
+    assert all(name in text for name in names)
+    head = text[text.index("<thead>") : text.index("</thead>")]
+    assert "rank" in head
+    assert "lr" in head
+    assert "alpha" not in head  # only what differs
+    assert text.count("<polyline") >= 2
+    assert "are you there" not in text
 
 
 def test_no_data_set_is_told(tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ def command(context: click.Context, twin: Path) -> None:
         click.echo(_listed(found) if found else "There is no voice yet: `gemel train` makes one.")
 
 
+@command.command("compare")
+@click.pass_context
+def compare_command(context: click.Context) -> None:
+    """Write a page with the runs side by side: settings that differ, held-out figures and curves."""
+    from gemel.pipeline.run_report import write_comparison
+
+    click.echo(f"Written: {write_comparison(context.obj)}")
+
+
 @command.command("promote")
 @click.argument("run")
 @click.option("--anyway", is_flag=True, help="Also if the gate kept it back.")

@@ -172,7 +172,7 @@ def _train(
         save_learned(folder, learned_from(data))
         if conditioner:
             conditioner.save(folder)
-        write_run_report(folder, base, held, result, config.train.seed, pose=conditioner.pose if conditioner else None)
+        write_run_report(folder, base, held, result, config.train, pose=conditioner.pose if conditioner else None)
         emit("train.done", step=result.steps, best_step=result.best_step, seconds=round(result.seconds, 1))
     return result
 
