@@ -179,14 +179,14 @@ def measure(
 
 
 # the year -------------------------------------------------------------------------
-def run(root: Path, diary: Path, poison: Path) -> None:
-    """The whole year; what is done already is not done again."""
+def run(root: Path, diary: Path, poison: Path, skip: int) -> None:
+    """The whole year, from month `skip` of the diary on; what is done already is not done again."""
     workspace = Workspace(root / "twin")
     workspace.prepare()
     config = workspace.config(CONFIG)
     log = root / "year.json"
     done: dict[str, Any] = json.loads(log.read_text(encoding="utf-8")) if log.exists() else {"months": {}, "rounds": {}}
-    wanted = list(months(diary))[: FIRST + IMPORTS + 1]
+    wanted = list(months(diary))[skip : skip + FIRST + IMPORTS + 1]
     for month, entries in wanted:
         write_month(root / "months", month, entries)
     names = [month for month, _ in wanted]
@@ -312,6 +312,7 @@ def main() -> None:
     one.add_argument("folder", type=Path)
     one.add_argument("--diary", type=Path, required=True)
     one.add_argument("--poison", type=Path, required=True)
+    one.add_argument("--skip", type=int, default=0, help="months of the diary that are left out at first")
     three = commands.add_parser("screen")
     three.add_argument("folder", type=Path)
     three.add_argument("--writings", type=Path, required=True)
@@ -320,7 +321,7 @@ def main() -> None:
     two.add_argument("out", type=Path)
     given = parser.parse_args()
     if given.command == "run":
-        run(given.folder, given.diary, given.poison)
+        run(given.folder, given.diary, given.poison, given.skip)
     elif given.command == "screen":
         screen(given.folder, given.writings)
     else:
