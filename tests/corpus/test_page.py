@@ -95,3 +95,8 @@ def test_charts_of_nothing_do_not_fail():
 
 def test_a_flat_line_and_a_single_point_have_axes():
     assert "NaN" not in lines({"a": [(3, 0.0)]}) + lines({"a": [(1, 5.0), (2, 5.0)]}, zero=False)
+
+
+def test_labels_stand_where_there_are_points():
+    chart = lines({"a": [(0.0, 1.0), (1.0, 2.0), (6.0, 3.0)]}, x_form=lambda x: f"at {x:g}", wide=True)
+    assert set(re.findall(r"at [\d.]+", chart)) == {"at 0", "at 1", "at 6"}

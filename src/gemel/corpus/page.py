@@ -222,10 +222,9 @@ def lines(
                     f'<polygon class="area" points="{start[0]:.1f},{start[1]:.1f} {path} {end[0]:.1f},{end[1]:.1f}"/>'
                 )
             marks.append(f'<polyline class="l{s + 1}" points="{path}"><title>{escape(name)}</title></polyline>')
-        count = max(2, width // 130)
-        for i in range(count):
-            x = x0 + (x1 - x0) * i / (count - 1)
-            anchor = "start" if i == 0 else "end" if i == count - 1 else "middle"
+        places = sorted({p[0] for p in points})
+        for x in places[:: math.ceil(len(places) / max(2, width // 130))]:
+            anchor = "start" if x == x0 else "end" if x > x0 + 0.95 * (x1 - x0) else "middle"
             marks.append(_label(at((x, low))[0], height - 7, x_form(x), anchor))
         return _svg(width, height, marks, "lines: " + ", ".join(n for n in series if n))
 

@@ -117,9 +117,9 @@ def _people(m: Facts) -> Section:
 
 def _conversations(m: Facts) -> Section:
     c = m["conversations"]
-    cells = [("conversations", number(c["count"])), ("messages in the middle one", number(c["median_messages"]))]
+    cells = [("conversations", number(c["count"])), ("messages (median)", number(c["median_messages"]))]
     if c["median_minutes"] is not None:
-        cells.append(("minutes in the middle one", number(c["median_minutes"])))
+        cells.append(("minutes (median)", number(c["median_minutes"])))
     if c["you_begin"] is not None:
         cells += [("you begin", percent(c["you_begin"])), ("you have the last word", percent(c["you_end"]))]
     for who, label in (("you", "you reply in"), ("others", "others reply in")):
@@ -137,11 +137,12 @@ def _conversations(m: Facts) -> Section:
         delays = hist([b for b, _ in DELAYS], _named(c["delays"]), form=percent, wide=True)
         body.append(figure(delays, "Time until a reply: up to …, share of replies", wide=True))
     silence = f" (here about {number(m['silence_minutes'])} minutes)" if m["silence_minutes"] else ""
+    between = number(c["between_two"])
+    counted = f" Who begins and ends is counted in the {between} conversations between two." if c["between_two"] else ""
     return Section(
         "Conversations",
         body,
-        f"A conversation ends after a silence that is unusual for that contact{silence}. "
-        f"Who begins and ends is counted in the {number(c['between_two'])} conversations between two.",
+        f"A conversation ends after a silence that is unusual for that contact{silence}." + counted,
     )
 
 
@@ -211,7 +212,7 @@ def _moods(m: Facts) -> Section:
     quarters = moods["sentiment"]
     if len(quarters) > 2:
         series = {who: [(_month(q["quarter"]), q[who]) for q in quarters if q[who] is not None] for who in BOTH}
-        chart = lines(series, x_form=_month_name, form=_signed, wide=True)
+        chart = lines(series, x_form=_quarter_name, form=_signed, wide=True)
         body.append(figure(chart, "Sentiment by quarter (−1 to 1)", wide=True))
     if moods["contacts"]:
         moody = [
@@ -255,7 +256,7 @@ def _writings(w: Facts) -> Section:
     cells = [
         ("documents", number(w["documents"])),
         ("words", number(w["words"])),
-        ("words in the middle one", number(lengths[len(lengths) // 2])),
+        ("words (median)", number(lengths[len(lengths) // 2])),
     ]
     cells += [(f"{k} (median)", _round(_middle(v))) for k, v in w["readability"].items() if v]
     body = [tiles(cells)]
@@ -320,6 +321,11 @@ def _month_name(value: float) -> str:
     return f"{year}-{month + 1:02d}"
 
 
+def _quarter_name(value: float) -> str:
+    year, month = divmod(round(value), 12)
+    return f"{year} Q{month // 3 + 1}"
+
+
 def _filled(months: Sequence[Facts]) -> list[Facts]:
     """The months with the empty ones between them."""
     known = {_month(r["month"]): r for r in months}
@@ -330,6 +336,8 @@ def _filled(months: Sequence[Facts]) -> list[Facts]:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
+    if seconds == 0:
+        return "< 1 min"  # an export without seconds
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -344,4 +352,6 @@ def _round(value: float | None) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.2f}".replace("-", MINUS)
+    if value is None:
+        return "–"
+    return f"{value:+.2f}".replace("-", MINUS) if round(value, 2) else "0"
