@@ -28,7 +28,7 @@ from tests.twins import twin_workspace
 
 SECONDS = float(os.environ.get("STORM_SECONDS", "60"))
 CLIENTS = int(os.environ.get("STORM_CLIENTS", "200"))
-PARTS = ("patient", "patient", "patient", "patient", "plain", "slow", "leaving", "heavy", "endless", "judge")
+PARTS = ("patient", "patient", "patient", "again", "plain", "slow", "leaving", "heavy", "endless", "judge")
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Storm:
     talk: str
     codes: Counter[tuple[str, int]] = field(default_factory=Counter)
     rated: list[str] = field(default_factory=list)
+    said: dict[int, str] = field(default_factory=dict)
+    """What was answered under a seed."""
     left: int = 0
     until: float = 0.0
 
@@ -93,6 +95,16 @@ class Storm:
     async def plain(self, dice: random.Random) -> int:
         """A chat in one piece."""
         return await self.patient(dice, stream=False)
+
+    async def again(self, dice: random.Random) -> int:
+        """Asks under one of five seeds; whoever asks the same is answered the same."""
+        body = {"model": "thomas-voice", "messages": [{"role": "user", "content": "again?"}], "max_tokens": 12}
+        seed = dice.randrange(5)
+        status, text = await self.ask("/v1/chat/completions", json.dumps(body | {"seed": seed}).encode())
+        if status == 200:
+            answer = json.loads(text.rpartition(b"\r\n\r\n")[2])["choices"][0]["message"]["content"]
+            assert self.said.setdefault(seed, answer) == answer
+        return status
 
     async def slow(self, dice: random.Random) -> int:
         """Reads a few bytes at a time."""
@@ -188,6 +200,8 @@ def test_a_storm(server: tuple[Workspace, int, str, subprocess.Popen[str]]) -> N
         assert client.get("/health").json() == {"status": "ok"}
     told = {f"{part} {status}": n for (part, status), n in sorted(storm.codes.items())}
     print(json.dumps({"by client and status": told, "rated": len(storm.rated), "hung up": storm.left}))
+    kept, refused = gauge(text, "gemel_cache_hits_total"), gauge(text, "gemel_refused_total")
+    print(json.dumps({"answers from the cache": kept, "refused": refused}))
     print(json.dumps({"MB before": before >> 20, "MB after": after >> 20, "load": psutil.getloadavg()[0]}))
     assert gauge(text, "gemel_engine_active") == 0
     assert gauge(text, "gemel_requests_in_flight") == 0
@@ -196,8 +210,10 @@ def test_a_storm(server: tuple[Workspace, int, str, subprocess.Popen[str]]) -> N
     assert all(status in (0, 413) for part, status in storm.codes if part in ("heavy", "endless"))
     assert storm.codes["heavy", 413] > 0
     assert storm.codes["patient", 200] > CLIENTS // 10
+    assert kept > 0
+    assert refused == sum(n for (_, status), n in storm.codes.items() if status == 429)
     store = Feedback(workspace.feedback_path)
-    kept = {s.id for c in store.conversations() for s in store.messages(c.id) if s.rating == 1}
+    rated = {s.id for c in store.conversations() for s in store.messages(c.id) if s.rating == 1}
     store.close()
     assert storm.rated
-    assert set(storm.rated) <= kept
+    assert set(storm.rated) <= rated
