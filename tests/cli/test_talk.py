@@ -83,3 +83,14 @@ def test_a_conversation_is_written_to_a_file(workspace: Workspace, tmp_path: Pat
     text = (tmp_path / "talk.txt").read_text(encoding="utf-8")
     assert text.startswith("AI imitation of Thomas")
     assert "Mara: hi" in text
+
+
+def test_a_rule_holds_from_the_next_answer_on(workspace: Workspace) -> None:
+    asked, why = "what is the dog called?", "quoted  Bruno, he is a lazy beagle"
+    lines = (asked, "/why", "/rule I never say beagle", "/new", asked, "/why")
+    before, after = talk(workspace, *lines, options=("--assisted",)).output.split(
+        "Kept: it holds from the next answer on."
+    )
+    assert why in before
+    assert why not in after
+    assert "can only avoid words" in talk(workspace, "/rule Be short.").output

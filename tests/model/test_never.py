@@ -14,7 +14,7 @@ from gemel.feedback import Feedback
 from gemel.model.base import Base
 from gemel.model.engine import Engine
 from gemel.model.never import Never, forbidden
-from gemel.model.twin import load_twin
+from gemel.model.twin import Instructed, load_twin, ruled
 from gemel.model.voice import Voice
 from gemel.speaker import Sampling
 from tests.tiny import tiny_base
@@ -82,6 +82,31 @@ def test_a_voice_does_not_say_it(base: Base) -> None:
     said = [bound.reply(ASKED, sampling=s).text.casefold() for s in sampling]
     assert not any(re.search(rf"(?<!\w){word}(?!\w)", text) for text in said)
     engine.close()
+
+
+def test_a_quotation_that_holds_it_is_not_shown(tmp_path: Path) -> None:
+    workspace, config = twin_workspace(tmp_path), twin_config(tmp_path)
+    quoted = []
+    for rule in ("Always be kind.", "Never say beagle."):
+        store = Feedback(workspace.feedback_path)
+        store.add_rule(rule)
+        store.close()
+        twin = load_twin(workspace, config, "assisted")
+        reply = twin.reply(ASKED, sampling=Sampling(max_tokens=20, seed=1))
+        quoted.append(" ".join(p for c in reply.extra["candidates"] if c.past for p in c.parts))
+        twin.close()
+    assert "beagle" in quoted[0]
+    assert "beagle" not in quoted[1]
+
+
+def test_further_rules_hold_for_a_server_too(tmp_path: Path) -> None:
+    workspace = twin_workspace(tmp_path, run=False)
+    twin = load_twin(workspace, twin_config(tmp_path, server="http://127.0.0.1:9/v1", server_model="m"), "prompted")
+    told = ruled(twin, twin.speakers, ["Never say hello."])["prompted"]
+    assert isinstance(told, Instructed)
+    assert "Never say hello." in told.preface(ASKED)[0].text
+    assert ruled(twin, twin.speakers, []) is twin.speakers
+    twin.close()
 
 
 def test_a_rule_holds_for_the_trained_voice_at_once(tmp_path: Path) -> None:

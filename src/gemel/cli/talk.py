@@ -77,6 +77,7 @@ class _Talk:
         self.feedback = Feedback(self.workspace.feedback_path)
         self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
         self.name = self.twin.partner
+        self.rules: list[str] = []
         self.turns: list[Turn] = []
         self.reply: Reply | None = None
         self.conversation: str | None = None
@@ -273,13 +274,18 @@ class _Talk:
     def rule(self, text: str) -> None:
         """Something that always holds."""
         if text:
+            from gemel.model.never import forbidden
+            from gemel.model.twin import SMALL, ruled
+
             self.feedback.add_rule(text)
+            self.rules.append(text)
+            self.twin.speakers.update(ruled(self.twin, self.twin.speakers, self.rules))
             base = self.twin.engine and self.twin.engine.base
-            small = base is not None and base.parameters < 100_000_000
+            heeded = base is None or base.parameters >= SMALL or forbidden([text])
             click.echo(
-                "Kept, but a base this small cannot follow instructions: larger ones will."
-                if small
-                else "Kept: it holds from the next start on."
+                "Kept: it holds from the next answer on."
+                if heeded
+                else "Kept, but a base this small can only avoid words (never say X); larger ones follow it."
             )
         for rule in self.feedback.rules():
             click.echo(f"  {rule.text}")

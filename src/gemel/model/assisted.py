@@ -97,8 +97,9 @@ class Assisted(Speaker):
         done = yield from self._generated(requests)
         samples = [self.voice.as_reply(r, g, sampling.stop) for r, g in zip(requests, done)]
         past = self.memory.replies(asked, QUOTES, splits=self.splits) if asked else []
+        near = [p for p in past if p.score >= SIMILAR and self.voice.may_say(p.parts)]
         found = [Candidate(s.parts, None) for s in samples if s.text.strip()]
-        found += [Candidate(p.parts, p) for p in past if p.score >= SIMILAR and _allowed(p.parts, sampling)]
+        found += [Candidate(p.parts, p) for p in near if _allowed(p.parts, sampling)]
         ranked = yield from self._rank(turns, _distinct(found), traits)
         reply = self._chosen(ranked, samples)
         yield reply.text

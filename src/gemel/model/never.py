@@ -2,7 +2,7 @@
 
 Understood are English rules of the form never (don't, do not) say (write, use) WORDS, with or without quotation
 marks, several joined by commas or "or". Other rules are the card's alone. A longer word may be lost with a forbidden
-one that it begins with, when the model would spell it piece by piece; quotations from memory are not touched.
+one that it begins with, when the model would spell it piece by piece.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Never:
 
     def __init__(self, words: Sequence[str], codec: Codec, count: int, text: Callable[[Sequence[int]], str]) -> None:
         self._text = text
+        self._whole = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)")
         stop = codec.encode(".")[-1]  # a tokenizer may leave out the space before a text's first token
         before = len(codec.decode([stop]))
         pieces = [codec.decode([stop, i])[before:].casefold() for i in range(count)]
@@ -78,3 +79,7 @@ class Never:
             if tail.endswith(begun) and not tail[: len(tail) - len(begun)][-1:].isalnum():
                 out |= ending
         return out
+
+    def allows(self, text: str) -> bool:
+        """Whether a text, a quotation say, holds none of the words."""
+        return self._whole.search(text.casefold()) is None

@@ -274,15 +274,16 @@ def beside(workspace: Workspace, twin: Twin, run: str) -> Mapping[str, Speaker] 
 
 
 def ruled(twin: Twin, speakers: Mapping[str, Speaker], rules: Sequence[str]) -> Mapping[str, Speaker]:
-    """The same speakers under further rules; those of a server do not heed any, a small base only words to avoid."""
+    """The same speakers under further rules; of a small base only words to avoid are heeded."""
     from gemel.model.voice import Voice
 
-    voice = speakers.get("voice")
-    if not rules or not isinstance(voice, Voice):
+    if not rules:
         return speakers
     card = twin.card.with_feedback([*twin.card.rules, *rules], twin.card.corrections)
-    parts = Parts(card=card, memory=twin.memory)
-    return _over(voice.engine, parts, me=twin.me, trained=bool(twin.run), like=voice)
+    parts, voice, told = Parts(card=card, memory=twin.memory), speakers.get("voice"), speakers.get("prompted")
+    if isinstance(voice, Voice):
+        return _over(voice.engine, parts, me=twin.me, trained=bool(twin.run), like=voice)
+    return _told(told.inner, parts) if isinstance(told, Instructed) else speakers
 
 
 def _over(
@@ -344,17 +345,19 @@ def choose_embedder(name: str) -> Embedder:
 
 
 def _remote(config: Config, parts: Parts) -> Answers:
-    from gemel.model.preface import carded, remembering
     from gemel.remote import RemoteSpeaker
 
-    inner = RemoteSpeaker(config.model.server, config.model.server_model)
-    return Answers(
-        speakers={
-            "memory": Instructed(inner, remembering(parts.card, parts.memory), name="memory"),
-            "prompted": Instructed(inner, carded(parts.card), name="prompted"),
-        },
-        engine=None,
-    )
+    return Answers(speakers=_told(RemoteSpeaker(config.model.server, config.model.server_model), parts), engine=None)
+
+
+def _told(inner: Speaker, parts: Parts) -> dict[str, Speaker]:
+    """Every way to answer over a model that follows instructions."""
+    from gemel.model.preface import carded, remembering
+
+    return {
+        "memory": Instructed(inner, remembering(parts.card, parts.memory), name="memory"),
+        "prompted": Instructed(inner, carded(parts.card), name="prompted"),
+    }
 
 
 def _way(section: ModelSection, found: Answers) -> str:

@@ -176,6 +176,10 @@ class Voice(Speaker):
         z = None if self._traits is None else self._traits(traits or {})
         return Request(ids=clip(encoded.ids[:start], room) or encoded.ids[:1], given=said, z=z, adapter=self._adapter)
 
+    def may_say(self, parts: Sequence[str]) -> bool:
+        """Whether a reply written elsewhere holds nothing that this voice never says."""
+        return self._never is None or self._never.allows("\n".join(parts))
+
     def prompt(self, turns: Sequence[Turn], *, room: int) -> list[int]:
         """Tokens that ask for a reply; the oldest turns are left out, a quarter at a time, until they fit."""
         limit = max(16, self.engine.base.context - room)
