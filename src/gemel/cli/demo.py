@@ -40,7 +40,7 @@ ASKED = (
     show_default=True,
     help="Where the two twins are made.",
 )
-@click.option("--minutes", type=float, default=1.0, show_default=True, help="Training time of each voice.")
+@click.option("--minutes", type=float, default=2.0, show_default=True, help="Training time of each voice.")
 def command(folder: Path, minutes: float) -> None:
     """Make and measure two twins of shipped writings: Hamilton's essays, and Higgins in a group chat.
 
