@@ -23,7 +23,7 @@ from gemel.pipeline.evaluate import read_split
 from gemel.pipeline.promote import gate_of, promote, roll_back, runs
 from gemel.pipeline.retrain import STEPS, Round, accept, aside, improve, rounds
 from gemel.pipeline.seal import HELD, check, learned
-from gemel.pipeline.watch import state_of
+from gemel.pipeline.watch import state_of, watch
 from gemel.workspace import Manifest, Workspace
 
 
@@ -107,6 +107,7 @@ def test_somebody_elses_text_is_set_aside_until_it_is_accepted(workspace: Worksp
     reading = state_of(workspace).latest()["unseen_share"]
     assert reading.value < 0.5  # the monitor rings, too
     assert state_of(workspace).alarms["unseen_share"].up
+    assert watch(workspace, config).refused.startswith("0 sessions are new")  # it was read once
     again = improve(workspace, config)
     assert again.outcome == "nothing"
     assert accept(workspace) == 20
@@ -190,6 +191,16 @@ def test_a_damaged_voice_is_left_before_anything_is_built_on_it(workspace: Works
     assert again.current == before
     assert again.outcome == "promoted"
     assert "damaged" in next(r for r in runs(workspace) if r.id == done.candidate).trouble
+
+
+@pytest.mark.slow
+def test_a_round_with_report_and_audit(workspace: Workspace) -> None:
+    done = learn(workspace, 3, evaluate=True, audit="full")
+    assert list(done.steps) == list(STEPS)
+    assert done.steps["evaluate"] not in ("", "not asked for")
+    assert done.steps["audit"] not in ("", "leaks were compared only")
+    assert done.outcome == ("kept" if done.failed else "promoted")
+    assert all(any(f in reason for reason in done.reasons) for f in done.failed)
 
 
 def test_one_round_at_a_time_and_none_without_a_voice(workspace: Workspace, tmp_path: Path) -> None:
