@@ -151,7 +151,7 @@ def answered(twin: Path) -> None:
     for question in ASKED:
         turn = Turn(role=Role.prompt, parts=(question,))
         reply = loaded.reply([turn], sampling=Sampling(max_tokens=70, temperature=0.7, seed=1))
-        print(f"\n{question}\n  {reply.text}")
+        print(f"\n{question}\n  {chr(32).join(reply.text.split())}")
     loaded.close()
 
 
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--method", default="rslora", help="rslora as in the recipe, or full")
     parser.add_argument("--teacher", default="")
     parser.add_argument("--model", default="quoting")
-    parser.add_argument("--pairs", type=int, default=300, help="held-out pairs that are measured at most")
+    parser.add_argument("--most", type=int, default=400, help="held-out slices, and pairs, that are measured at most")
     asked = parser.parse_args()
     from gemel.examples import read_examples
 
@@ -171,8 +171,8 @@ def main() -> None:
         address = asked.teacher or scripted
         make(twin, address, asked.model, asked.steps, asked.method)
         pairs = held_out_pairs(twin, address, asked.model)
-    pairs = pairs[:: max(1, len(pairs) // asked.pairs)]
     texts = [e for e in read_examples(twin / "dataset/main/test.parquet") if e.kind == "slice"]
+    pairs, texts = (many[:: math.ceil(len(many) / asked.most)] for many in (pairs, texts))
     turned = [*pairs[len(pairs) // 2 :], *pairs[: len(pairs) // 2]]
     crossed = [replace(e, turns=(*foreign.turns[:-1], e.turns[-1])) for e, foreign in zip(pairs, turned)]
     own, other = "answers", "answers under another question"
