@@ -33,6 +33,10 @@ class Gone:
         self._seal = vault.sealer() if vault is not None and (self._handles or self._words) else None
         self._known: dict[tuple[str, str], bool] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything was forgotten at all."""
+        return bool(self._messages or self._threads or self._sources or self._handles or self._words)
+
     def holds(self, record: Record) -> bool:
         """Whether a record must not come back: itself, its thread, its source or who wrote it was forgotten."""
         if record.id in self._messages or record.source in self._sources:

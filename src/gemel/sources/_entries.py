@@ -187,8 +187,19 @@ class Entry:
         A line longer than `LONGEST_LINE` comes in pieces.
         """
         with io.TextIOWrapper(self.open(), encoding=self.encoding, errors="replace", newline="\n") as file:
-            while line := file.readline(LONGEST_LINE):
-                yield line.rstrip("\r\n") if line[-1] == "\n" else line
+            rest = ""
+            while chunk := file.read(LONGEST_LINE):
+                *whole, rest = (rest + chunk).split("\n")
+                for line in whole:
+                    if len(line) < LONGEST_LINE:
+                        yield line.rstrip("\r")
+                    else:
+                        yield from (line[i : i + LONGEST_LINE] for i in range(0, len(line), LONGEST_LINE))
+                while len(rest) >= LONGEST_LINE:
+                    yield rest[:LONGEST_LINE]
+                    rest = rest[LONGEST_LINE:]
+            if rest:
+                yield rest
 
     def text(self, limit: int) -> str:
         """The whole file as text.

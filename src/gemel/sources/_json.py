@@ -1,7 +1,7 @@
 """JSON of any size, value by value, in bounded memory.
 
-The standard library's scanner decodes one element at a time out of a sliding window, so that an account of
-gigabytes streams at the scanner's own speed. Damage is told with its position and never repaired silently.
+Elements are decoded out of a sliding window, many at once where they stand on lines of their own, so that an account
+of gigabytes streams at the scanner's speed. Damage is told with its position and never repaired silently.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import orjson
+
 from gemel.sources._entries import Entry, damaged
 
 __all__ = ["JsonStream", "array", "dictionary", "rows", "text_of"]
@@ -20,6 +22,7 @@ CHUNK = 1 << 20
 LARGEST = 1 << 25
 """Characters of one decoded value (a message, never a list of messages)."""
 _SPACE = re.compile(r"[ \t\r\n]*")
+_NEXT = re.compile(r",[ \t]*\r?\n[ \t]*\{")
 _raw_decode = json.JSONDecoder(strict=False).raw_decode
 
 
@@ -91,6 +94,41 @@ class JsonStream:
             if self._after("]"):
                 return
 
+    def values(self) -> Iterator[Any]:
+        """The elements of the array that comes next, decoded.
+
+        Where each begins on a line of its own, as exports have it, all of those at hand are decoded at once (and an
+        integer beyond 64 bits, which no export has, comes as a float).
+        """
+        for _ in self.elements():
+            self.peek()
+            start = self._passed + self._at
+            yield self.value()
+            yield from self._likewise(start - self._passed)
+
+    def _likewise(self, start: int) -> Iterator[Any]:
+        """The elements at hand that follow one which began at `start` and look like it, but the last.
+
+        No string of valid JSON holds a line break, so that what parses between two borders is a run of elements.
+        """
+        text, end = self._text, self._at
+        line = text.rfind("\n", start, end)
+        follows = _NEXT.match(text, end)
+        if follows is None or text[start] != "{":
+            return
+        closing = text[line:end] if line >= 0 and not text[line : end - 1].strip() else "}"
+        border = closing + follows[0]
+        stop = text.rfind(border, end)
+        if stop < 0:
+            return
+        first, last = follows.end() - 1, stop + len(closing)
+        try:
+            found = orjson.loads(f"[{text[first:last]}]")
+        except ValueError:
+            return  # the slower scanner is more forgiving, and tells what is wrong
+        self._at = last
+        yield from found
+
     def skip(self) -> None:
         """Pass over the next value, whatever its size."""
         match self.peek():
@@ -142,13 +180,11 @@ def rows(entry: Entry, key: str = "") -> Iterator[tuple[int, Any]]:
     with entry.open() as file:
         stream = JsonStream(file, entry.name)
         if not key:
-            for index in stream.elements():
-                yield index, stream.value()
+            yield from enumerate(stream.values())
             return
         for name in stream.keys():  # noqa: SIM118 - a cursor, not a mapping
             if name == key and stream.peek() == "[":
-                for index in stream.elements():
-                    yield index, stream.value()
+                yield from enumerate(stream.values())
             else:
                 stream.skip()
 

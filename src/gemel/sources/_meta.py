@@ -152,8 +152,8 @@ def _file(entry: Entry, key: str, source: str) -> Iterator[Item]:
         stream = JsonStream(file, entry.name)
         for name in stream.keys():  # noqa: SIM118 - a cursor, not a mapping
             if name == "messages" and stream.peek() == "[":
-                for index in stream.elements():
-                    held.append((index, stream.value()))
+                for index, row in enumerate(stream.values()):
+                    held.append((index, row))
                     if len(held) == _CHUNK:
                         yield from _turned(held, thread)
                         held = []
@@ -175,6 +175,8 @@ def _turned(held: list[tuple[int, Any]], thread: _Thread) -> Iterator[Item]:
     key = "timestamp" if thread.clean else "timestamp_ms"
     held.reverse()
     held.sort(key=lambda row: ms if isinstance(ms := dictionary(row[1]).get(key), int) else 0)
+    number = stable_id(thread.source, thread.key)
+    group, two = thread.group, len(thread.people) == 2
     for index, row in held:
         if not isinstance(row, dict) or not isinstance(row.get(key), int) or not 0 < row[key] < _LATEST:
             yield ParseError(
@@ -192,13 +194,13 @@ def _turned(held: list[tuple[int, Any]], thread: _Thread) -> Iterator[Item]:
         yield Message(
             id=stable_id(thread.source, thread.key, row[key], sender, fields["text"], *fields["media"], n),
             source=thread.source,
-            thread=stable_id(thread.source, thread.key),
+            thread=number,
             thread_title=thread.title or ", ".join(p for p in thread.people if p != sender),
-            group=thread.group,
+            group=group,
             time=datetime.fromtimestamp(row[key] / 1000, UTC),
             precision=Precision.millisecond,
             sender="" if fields["kind"] is Kind.system else sender,
-            recipients=tuple(p for p in thread.people if p != sender) if len(thread.people) == 2 else (),
+            recipients=tuple(p for p in thread.people if p != sender) if two else (),
             file=thread.entry.name,
             offset=index,
             **fields,
@@ -252,7 +254,7 @@ def _kind(row: Mapping[str, Any], text: str, media: bool, automatic: bool) -> Ki
         return Kind.system
     if not text:
         return Kind.media
-    return Kind.link if _LINK.match(text) else Kind.text
+    return Kind.link if text.startswith("http") and _LINK.match(text) else Kind.text
 
 
 def _uris(value: Any) -> Iterator[str]:

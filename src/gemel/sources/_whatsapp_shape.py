@@ -154,6 +154,8 @@ class Clock:
 def _time(text: str) -> time | None:
     word = ""
     try:
+        if text[2:3] == ":" and len(text) in (5, 8):
+            return time.fromisoformat(text)
         parts = [int(part) for part in text.replace(".", ":").split(":")]
     except ValueError:  # a half of the day before or after the figures
         parts = [int(part) for part in re.findall(r"\d+", text)]

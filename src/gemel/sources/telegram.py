@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from gemel.config import ImportSection
@@ -43,6 +44,10 @@ class _Chat:
     @property
     def key(self) -> str:
         return self.id or self.name
+
+    @cached_property
+    def thread(self) -> str:
+        return stable_id("telegram", self.key)
 
 
 @SOURCES.register("telegram")
@@ -114,8 +119,7 @@ def _owner(information: Any) -> Iterator[Owner]:
 
 def _messages(stream: JsonStream, chat: _Chat, entry: Entry) -> Iterator[Item]:
     senders: dict[str, str] = {}
-    for index in stream.elements():
-        row = stream.value()
+    for index, row in enumerate(stream.values()):
         if not isinstance(row, dict):
             yield ParseError(source="telegram", file=entry.name, offset=index, reason="a message that is no object")
             continue
@@ -145,12 +149,12 @@ def _message(row: Mapping[str, Any], chat: _Chat, file: str, index: int) -> Item
     text = text_of(row.get("action")) if service else _flat(row.get("text"))
     if service and row.get("action") == "phone_call":
         kind = Kind.call
-    if kind is Kind.text and _LINK.match(text):
+    if kind is Kind.text and text.startswith("http") and _LINK.match(text):
         kind = Kind.link
     return Message(
         id=stable_id("telegram", chat.key, number),
         source="telegram",
-        thread=stable_id("telegram", chat.key),
+        thread=chat.thread,
         thread_title=chat.name or ("Saved messages" if chat.type == "saved_messages" else ""),
         group=chat.group,
         time=when,
@@ -159,11 +163,11 @@ def _message(row: Mapping[str, Any], chat: _Chat, file: str, index: int) -> Item
         sender_name=name,
         text=text or _question(row.get("poll")),
         kind=kind,
-        media=tuple(_media(row)),
+        media=tuple(_media(row)) if "photo" in row or "file" in row else (),
         reply_to=None if reply is None else stable_id("telegram", chat.key, reply),
         edited="edited" in row or "edited_unixtime" in row,
         forwarded="forwarded_from" in row or "via_bot" in row or "saved_from" in row,
-        reactions=tuple(_reactions(row.get("reactions"))),
+        reactions=tuple(_reactions(row["reactions"])) if "reactions" in row else (),
         file=file,
         offset=index,
     )
@@ -193,9 +197,8 @@ def _kind(row: Mapping[str, Any]) -> Kind:
         return Kind.contact
     if media := row.get("media_type"):
         return _KINDS.get(str(media), Kind.media)
-    return (
-        Kind.media if any(key in row for key in ("photo", "file", "game_title", "invoice_information")) else Kind.text
-    )
+    shown = "photo" in row or "file" in row or "game_title" in row or "invoice_information" in row
+    return Kind.media if shown else Kind.text
 
 
 def _flat(text: Any) -> str:

@@ -41,6 +41,8 @@ _LOCATION = re.compile(
 _TAGGED = re.compile(rf"{_LRM}?<[^<>:\n]{{2,30}}: (?P<file>[^<>\n]+\.\w{{2,5}})>$", re.MULTILINE)
 _POLL = re.compile(r"^\w[\w ]{2,25}:\n.*\n(?:.*\n)*[\u200e]?\w+: .+\(", re.UNICODE)
 _LINK = re.compile(r"^https?://\S+$")
+_TELLS = re.compile(r"[<(:\n]")
+"""Without one of these a text is no attachment, edit, place, poll or link."""
 _COPY = re.compile(r"(?: \(\d+\)|[ _-]\d+)$")
 _BY_ME = "\x00me"
 """Stands for the text of a message that the phone's owner deleted, which tells who that is."""
@@ -281,7 +283,7 @@ def _classify(text: str, sender: str, chat: _Chat) -> tuple[Kind, str, tuple[str
     if not sender:
         return Kind.system, text.translate(_STRIP), (), False
     marked = _LRM in text
-    if not marked and "<" not in text and "(" not in text and ":" not in text and len(text) > 60:
+    if not marked and not _TELLS.search(text) and (len(text) > 60 or _is_plain(text)):
         return Kind.text, text, (), False  # the common case: a sentence
     edited = False
     if ("<" in text) and (match := EDITED.search(text)):
@@ -300,6 +302,12 @@ def _classify(text: str, sender: str, chat: _Chat) -> tuple[Kind, str, tuple[str
     if kind is Kind.deleted:
         return kind, _BY_ME if _phrase(bare) in DELETED_BY_ME else "", (), edited
     return kind, text.lstrip(_LRM) if kind is Kind.text else bare, (), edited
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a short line without brackets and colons is none that a phone writes."""
+    phrase = _phrase(text)
+    return not (phrase in DELETED or phrase in DELETED_BY_ME or phrase.startswith(CALL) or text.endswith(" omitted"))
 
 
 def _automatic(bare: str, automatic: bool, sender: str, chat: _Chat) -> Kind:
