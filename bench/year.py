@@ -179,8 +179,13 @@ def measure(
 
 
 # the year -------------------------------------------------------------------------
-def run(root: Path, diary: Path, poison: Path, skip: int) -> None:
-    """The whole year, from month `skip` of the diary on; what is done already is not done again."""
+def run(root: Path, diary: Path, poison: Path, skip: int, trained: bool) -> None:
+    """The whole year; what is done already is not done again.
+
+    Args:
+        skip: months of the diary that are left out at first.
+        trained: set out from the voice that was trained as long as the loop, not from the hastier first one.
+    """
     workspace = Workspace(root / "twin")
     workspace.prepare()
     config = workspace.config(CONFIG)
@@ -207,7 +212,7 @@ def run(root: Path, diary: Path, poison: Path, skip: int) -> None:
         print(f"{month}: " + ", ".join(f"{name} {found[name][0]:+.3f}" for name in runs), flush=True)
         return found
 
-    first = once("rounds", "first voice", lambda: first_voices(root, workspace, names[:FIRST]))
+    first = once("rounds", "first voice", lambda: first_voices(root, workspace, names[:FIRST], trained))
     for number, month in enumerate(names[FIRST : FIRST + IMPORTS], 1):
         once("months", month, lambda month=month: look(month))  # type: ignore[misc]
         place = root / "months" / month
@@ -220,8 +225,8 @@ def run(root: Path, diary: Path, poison: Path, skip: int) -> None:
     once("months", names[FIRST + IMPORTS], lambda: look(names[FIRST + IMPORTS]))
 
 
-def first_voices(root: Path, workspace: Workspace, first: Sequence[str]) -> dict[str, Any]:
-    """The first voice, and one of the same text trained as long as the loop will have been."""
+def first_voices(root: Path, workspace: Workspace, first: Sequence[str], trained: bool) -> dict[str, Any]:
+    """The first voice, and one of the same text trained as long as the loop will have been, which may be the first."""
     config = workspace.config(CONFIG)
     for month in first:
         import_paths(workspace, [root / "months" / month], config)
@@ -231,6 +236,9 @@ def first_voices(root: Path, workspace: Workspace, first: Sequence[str]) -> dict
     for name, steps, epochs in (("run", FIRST_STEPS, 2), ("longer", FIRST_STEPS + 12 * (IMPORTS - 1), 8)):
         train = {**CONFIG["train"], "max_steps": steps, "epochs": epochs, "patience": 0}
         made[name] = str(train_voice(workspace, workspace.config({**CONFIG, "train": train})).extra["run"])
+    if trained:
+        made["run"] = made["longer"]
+        promote(workspace, made["run"])
     return {**made, "seconds": round(time.perf_counter() - began, 1)}
 
 
@@ -312,6 +320,7 @@ def main() -> None:
     one.add_argument("folder", type=Path)
     one.add_argument("--diary", type=Path, required=True)
     one.add_argument("--poison", type=Path, required=True)
+    one.add_argument("--trained", action="store_true", help="set out from the voice that was trained longer")
     one.add_argument("--skip", type=int, default=0, help="months of the diary that are left out at first")
     three = commands.add_parser("screen")
     three.add_argument("folder", type=Path)
@@ -321,7 +330,7 @@ def main() -> None:
     two.add_argument("out", type=Path)
     given = parser.parse_args()
     if given.command == "run":
-        run(given.folder, given.diary, given.poison, given.skip)
+        run(given.folder, given.diary, given.poison, given.skip, given.trained)
     elif given.command == "screen":
         screen(given.folder, given.writings)
     else:

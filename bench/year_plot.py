@@ -40,8 +40,10 @@ def plot(year: Mapping[str, Any], out: Path) -> None:
     months = list(year["months"].values())
     names = [m["month"] for m in months]
     under = _marks(year["rounds"], len(months))
-    gains = {key: [m[key] for m in months] for key in LINES}
-    ahead = {key: [m[f"difference to {key}"] for m in months] for key in ("without", "longer")}
+    apart = any(m["runs"]["longer"] != m["runs"]["without"] for m in months)
+    lines = LINES if apart else {key: label for key, label in LINES.items() if key != "longer"}
+    gains = {key: [m[key] for m in months] for key in lines}
+    ahead = {key: [m[f"difference to {key}"] for m in months] for key in ("without", "longer") if key in lines}
     figures = {
         "gain.svg": _figure("Bits per byte saved against the base, on the month not yet learned", names, gains, under),
         "difference.svg": _figure(
@@ -118,11 +120,17 @@ def _line(key: str, rows: Sequence[Sequence[float]], xs: Sequence[float], up: An
 
 
 def _tables(year: Mapping[str, Any]) -> Iterable[str]:
-    yield "| month | learns on | first voice | trained as long | learns on − first | learns on − as long |"
-    yield "|---|---|---|---|---|---|"
+    columns = {
+        "with": "learns on",
+        "without": "first voice",
+        "longer": "trained as long",
+        "difference to without": "learns on − first",
+        "difference to longer": "learns on − as long",
+    }
+    yield f"| month | {' | '.join(columns.values())} |"
+    yield "|---" * (len(columns) + 1) + "|"
     for row in year["months"].values():
-        figures = [row[k] for k in ("with", "without", "longer", "difference to without", "difference to longer")]
-        yield f"| {row['month']} | " + " | ".join(map(_shown, figures)) + " |"
+        yield f"| {row['month']} | " + " | ".join(_shown(row[key]) for key in columns) + " |"
     yield "\nBits per byte, 95 % intervals over days.\n"
     yield "| import | outcome | reason | seconds of processor |"
     yield "|---|---|---|---|"
