@@ -18,6 +18,7 @@ from gemel.pipeline.promote import note_gate
 from gemel.pipeline.seal import weights_of
 from gemel.serve.improve import Clock, when
 from gemel.serve.jobs import Job, Jobs
+from gemel.serve.monitor import Lookout
 from gemel.workspace import Manifest, Workspace
 from tests.twins import twin_config, twin_workspace
 
@@ -120,3 +121,29 @@ def test_the_schedule_starts_one_round(tmp_path: Path) -> None:
     assert not clock.tick()  # it failed, and is not tried every minute
     jobs.started[0] = Job(id="0", kind="improve", params={}, created=time.time() - 4000, state="failed")
     assert clock.tick()
+
+
+class Looked(Lookout):
+    """Looks that are counted and not taken."""
+
+    def __init__(self) -> None:
+        self.running, self.begun = False, 0
+
+    def begin(self) -> bool:
+        self.running, self.begun = True, self.begun + 1
+        return True
+
+
+def test_a_look_is_taken_once_a_day_and_before_a_round_learns(tmp_path: Path) -> None:
+    workspace = twin_workspace(tmp_path)
+    config = parse({**twin_config(tmp_path).model_dump(by_alias=True), "improve": {"scheduled": True}})
+    jobs, lookout = Noted(workspace), Looked()
+    clock = Clock(workspace, config, jobs, lookout)
+    assert not clock.tick()  # the look comes first
+    assert not clock.tick()  # and is waited for
+    assert (lookout.begun, jobs.started) == (1, [])
+    lookout.running = False
+    assert clock.tick()
+    jobs.started.clear()
+    assert clock.tick()
+    assert lookout.begun == 1
