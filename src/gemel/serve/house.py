@@ -77,7 +77,8 @@ class House:
         self.draining = False
         self.busy = 0
         self.cache: OrderedDict[str, Reply] = OrderedDict()
-        self.voices = Voices(workspace, config, self.cache.clear)
+        self._emptied = 0
+        self.voices = Voices(workspace, config, self._empty)
         self.outgoing = Outgoing(workspace, config)
         self._room = config.serve.queue + config.serve.batch
         self._pool = ThreadPoolExecutor(self._room, thread_name_prefix="gemel-reply")
@@ -126,7 +127,7 @@ class House:
             yield kept.text
             yield kept
             return
-        began = time.monotonic()
+        began, emptied = time.monotonic(), self._emptied
         first = True
         async for piece in self._bridge(wanted):
             if first:
@@ -134,7 +135,7 @@ class House:
                 first = False
             if isinstance(piece, Reply):
                 self.metrics.note(wanted.way, piece, time.monotonic() - began)
-                if key is not None and piece.finish in ("stop", "length"):
+                if key is not None and piece.finish in ("stop", "length") and emptied == self._emptied:
                     self._keep(key, piece)
             yield piece
 
@@ -199,13 +200,18 @@ class House:
         chosen = self.voices.ids().get(speaker) if self.loaded is not None else None
         return chosen.run if chosen is not None else self.workspace.current() or ""
 
+    def _empty(self) -> None:
+        """Drop every cached answer; those under way are not kept either."""
+        self._emptied += 1
+        self.cache.clear()
+
     def renew(self) -> None:
         """Load the twin again at the next request: its rules changed."""
         self.voices.renew()
 
     def wipe(self) -> None:
         """Drop every cached answer and what the engine still holds: something was forgotten."""
-        self.cache.clear()
+        self._empty()
         if self.loaded is not None and self.loaded.engine is not None:
             self.loaded.engine.clear()
         self.renew()
