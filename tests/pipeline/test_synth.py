@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from click.testing import CliRunner
@@ -258,6 +264,70 @@ def test_personas_relations_questions_knowledge_in_a_row(tmp_path: Path) -> None
     examples = list(read_examples(to))
     assert {e.kind for e in examples} == {"knowledge"}
     assert examples[0].turns[0].role is Role.system
+
+
+def test_relations_stop_when_little_new_is_to_be_expected(tmp_path: Path) -> None:
+    texts = tmp_path / "personas.jsonl"
+    rows = [{"id": f"p{i}", "persona": f"Somebody {'very ' * i}fond of boats.", "domain": "sea"} for i in range(6)]
+    texts.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    found = {}
+
+    def anybody(body: dict[str, Any]) -> str:
+        said = json.dumps(body["messages"])
+        number = crc32(said.encode())
+        return json.dumps(
+            {"persona": f"Number {number} keeps {number % 97} bees on a roof.", "domain": f"d{number % 3}"}
+        )
+
+    with stub_server(Stub(answer=anybody)) as stub:
+        for limit in (0.0, 0.9):
+            job = Job(
+                kind="relate",
+                output=str(tmp_path / f"out{limit}.jsonl"),
+                input=str(texts),
+                teachers=(stub.address,),
+                settings={"model": "m", "concurrency": 4, "deadline": 8.0},
+                rounds=3,
+                until_unseen=limit,
+            )
+            run_job(job)
+            found[limit] = list(read_rows(Path(job.output)))
+    assert max(r.get("round", 0) for r in found[0.9]) == 1
+    assert max(r.get("round", 0) for r in found[0.0]) > 1
+    assert {r["id"] for r in found[0.9]} < {r["id"] for r in found[0.0]}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT")
+def test_ctrl_c_is_clean_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("\n\n".join(f"text {i}" for i in range(300)), encoding="utf-8")
+    template = tmp_path / "plain.yml"
+    template.write_text("text: 'say {text}'", encoding="utf-8")
+    calls = tmp_path / "out.calls.jsonl"
+    with stub_server(Stub(latency=0.05)) as stub:
+        line = [sys.executable, "-m", "gemel", "synth", "run", "--template", str(template), "--model", "m"]
+        line += [
+            "--teacher",
+            stub.address,
+            "--input",
+            str(tmp_path / "in.txt"),
+            "--output",
+            str(tmp_path / "out.jsonl"),
+        ]
+        line += ["--concurrency", "4"]
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+        end = time.monotonic() + 60
+        while (not calls.exists() or calls.read_bytes().count(b"\n") < 60) and time.monotonic() < end:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "Traceback" not in told
+        assert 60 <= calls.read_bytes().count(b"\n") < 300
+        stub.latency = 0.0
+        done = subprocess.run(line, capture_output=True, check=False)
+        assert done.returncode == 0
+        assert len(list(read_rows(tmp_path / "out.jsonl"))) == 300
+        assert stub.asked.total() <= 304
 
 
 @pytest.mark.parametrize("place", ["local:2", "ray:2"])
