@@ -160,6 +160,8 @@ def test_large_bodies(client: TestClient) -> None:
 
     assert client.post("/v1/chat/completions", content=chunks()).status_code == 413
     assert client.post("/v1/models", headers={"content-length": "-5"}).status_code == 400
+    endless = client.put("/api/inbox/x.zip", content=b"x", headers={"content-length": str(2**33 + 1)})
+    assert endless.status_code == 413  # an upload is larger than anything else and has a cap too
 
 
 @pytest.mark.parametrize(
