@@ -104,6 +104,7 @@ def justices(path: Path, folder: Path, steps: int, replies: int) -> None:
         parts |= {s: thin(parts[s], many) for s, many in (("train", PIECES), ("valid", 20))}
         workspaces[who] = _prepare(folder / who.replace(" ", "-"), parts, who)
     del rows
+    matrix: dict[str, dict[str, Gains]] = {}
     for who in JUSTICES:
         start = time.process_time()
         made = train_voice(workspaces[who], config)
@@ -122,6 +123,16 @@ def justices(path: Path, folder: Path, steps: int, replies: int) -> None:
             if other != who:
                 print(f"  identity gain against {other:<22} {_difference(gains[who], found)}")
         print(end="", flush=True)
+        matrix[who] = gains
+    print("\nOn the same turns, so that neither how hard they are nor how much a twin learned of the court counts:")
+    for who in JUSTICES:
+        for other in JUSTICES:
+            if other != who:
+                told = _difference(matrix[who][who], matrix[other][who])
+                print(f"  {who}'s words, their own twin over the twin of {other:<22} {told}")
+    for i, one in enumerate(JUSTICES):
+        for two in JUSTICES[i + 1 :]:
+            print(f"  {one} and {two}, each by their own twin over the other's {_crossed(matrix, one, two)}")
 
 
 def thin(examples: Sequence[Example], many: int) -> list[Example]:
@@ -181,6 +192,16 @@ def _difference(own: Gains, far: Gains) -> str:
     p = swap_test(ratio_of(joint[:, 0], joint[:, 1]), len(both))
     span = f"({found.low:+.4f} to {found.high:+.4f})"
     return f"{found.value:+.4f} bits/byte {span}, p = {p:.4f} over {len(both)} shared hearings"
+
+
+def _crossed(matrix: Mapping[str, Mapping[str, Gains]], one: str, two: str) -> str:
+    """Gain of own twins on own turns minus that of swapped twins: the person, whatever text and twin are like."""
+    cells = [(matrix[a][b], 1.0 if a == b else -1.0) for a in (one, two) for b in (one, two)]
+    named = list(dict.fromkeys(h for gains, _ in cells for h in gains))
+    tables = [(np.array([gains.get(h, (0.0, 0.0)) for h in named]), sign) for gains, sign in cells]
+    ratios = [(ratio_of(table[:, 0], table[:, 1]), sign) for table, sign in tables]
+    found = bootstrap(lambda w: sum(sign * ratio(w) for ratio, sign in ratios) / 2, draws(len(named)))
+    return f"{found.value:+.4f} bits/byte ({found.low:+.4f} to {found.high:+.4f}) over {len(named)} hearings"
 
 
 def speed(twin: Path, replies: int, systems: Sequence[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from made_people import ANNA, TOM, Constant, Parrot, Writer, chat
 
 from gemel.config import EvaluateSection
-from gemel.errors import TooLittle
+from gemel.errors import RemoteError, TooLittle
 from gemel.evaluate.cases import own_replies
 from gemel.evaluate.journal import Journal
 from gemel.evaluate.likelihoods import Scorers
@@ -173,6 +174,32 @@ def test_answers_are_not_asked_for_twice(tmp_path: Path) -> None:
     assert [s.value for s in first.scores if s.metric == "length"] == [
         s.value for s in again.scores if s.metric == "length"
     ]
+
+
+def test_an_error_in_one_lane_ends_the_other_and_keeps_what_was_answered() -> None:
+    class Broken(Constant):
+        def reply(self, turns, **options):  # type: ignore[no-untyped-def]
+            raise RemoteError("no answer")
+
+    class Slow(Writer):
+        def reply(self, turns, **options):  # type: ignore[no-untyped-def]
+            time.sleep(0.05)
+            return super().reply(turns, **options)
+
+    journal = Journal(None)
+    material = Material(name="Anna", test=TEST, learned=[], own=own_replies(TRAIN))
+    with pytest.raises(RemoteError):
+        study(
+            material,
+            {"voice": Slow(ANNA), "base": Broken()},
+            None,
+            EvaluateSection(metrics=("length",)),
+            answers=journal,
+            losses=Journal(None),
+            lanes=(("base",), ("voice",)),
+        )
+    assert all(key.startswith("voice|") for key in journal.rows)
+    assert len(journal.rows) < 100
 
 
 def test_reports_open_offline_and_hold_the_verdict(good: Study) -> None:

@@ -138,7 +138,8 @@ def report(name: str, twin: Path) -> None:
         for aspect, shares in found.shares.items()
         for s in shares
     ]
-    click.echo(table(["aspect", "system", "against", "preferred", "95 %", "orders disagreed"], rows))
+    if rows:
+        click.echo(table(["aspect", "system", "against", "preferred", "95 %", "orders disagreed"], rows))
     for note in found.notes:
         click.echo(f"note: {note}")
     agreed = [

@@ -11,7 +11,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,7 @@ def ask(
     seed: int = 0,
     together: int = 16,
     max_tokens: int = 120,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[Answer]:
     """The speaker's reply to every case, in order.
 
@@ -96,6 +97,10 @@ def ask(
 
     Args:
         together: conversations in flight at once; the engine decodes them as one batch.
+        stopped: asked after every reply whether to go on.
+
+    Raises:
+        CancelledError: when it was stopped; what was answered is kept.
     """
     todo = [c for c in cases if _key(system, c) not in journal]  # by session: an engine reads what they share once
 
@@ -116,6 +121,8 @@ def ask(
                     journal.add([_row(system, case, reply, latency, now - before)])
                     before = now
                     advance(1)
+                    if stopped():
+                        raise CancelledError
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

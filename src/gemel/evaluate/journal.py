@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 __all__ = ["Journal"]
@@ -21,6 +22,7 @@ class Journal:
     def __init__(self, path: Path | None, fingerprint: str = "") -> None:
         self.path = path
         self.rows: dict[str, dict[str, Any]] = {}
+        self._lock = Lock()
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,12 +45,14 @@ class Journal:
         return self.rows[key]
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Append rows, each with a `key`, and flush them."""
+        """Append rows, each with a `key`, and flush them; threads may share a journal."""
         new = [dict(r) for r in rows]
-        self.rows.update((r["key"], r) for r in new)
-        if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in new)
+        lines = "".join(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in new)
+        with self._lock:
+            self.rows.update((r["key"], r) for r in new)
+            if self.path is not None:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(lines)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextvars import Context
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
+from threading import Event
 
 from gemel.config import EvaluateSection
 from gemel.errors import TooLittle
@@ -88,6 +90,7 @@ def study(
     losses: Journal,
     embed: Embed | None = None,
     card: Card | None = None,
+    lanes: Sequence[Sequence[str]] = (),
 ) -> Study:
     """Measure every system on the held-out replies.
 
@@ -97,6 +100,7 @@ def study(
         answers, losses: journals of what was already done.
         embed: sentence embeddings.
         card: for the habits that an explained reply follows.
+        lanes: systems that share a model; different ones answer at the same time.
 
     Raises:
         TooLittle: when not one held-out reply is there.
@@ -123,7 +127,7 @@ def study(
         languages=material.languages,
         embedded=[found.cases[i].id for i in evenly(len(found.cases), EMBEDDED)],
     )
-    table = _answer_all(found.cases, speakers, shared, section, answers)
+    table = _answer_all(found.cases, speakers, shared, section, answers, lanes)
     board = Board(cases=found.cases, answers=table, shared=shared)
     scores = measure(board, metrics=section.metrics, resamples=section.bootstrap, seed=section.seed)
     for alarms in (leak_scores, overlap_scores):
@@ -230,7 +234,9 @@ def _answer_all(
     shared: Shared,
     section: EvaluateSection,
     journal: Journal,
+    lanes: Sequence[Sequence[str]],
 ) -> dict[str, Sequence[Answer]]:
+    said = _ask_all({s: speakers[s] for s in section.systems if s in speakers}, cases, section, journal, lanes)
     table: dict[str, Sequence[Answer]] = {}
     for system in section.systems:
         if system in ("impostor", "self"):
@@ -239,8 +245,8 @@ def _answer_all(
                 rows = borrow(cases, pool, system, matched=matched, seed=section.seed)
                 if rows is not None:
                     table[system + suffix] = rows
-        elif system in speakers:
-            table[system] = ask(speakers[system], system, cases, journal=journal, seed=section.seed)
+        elif system in said:
+            table[system] = said[system]
     if "self" in table:
         try:
             near = borrow_near(cases, shared.situations, "self", shared.vectors)
@@ -249,6 +255,34 @@ def _answer_all(
         if near is not None:
             table["self:near"] = near
     return table
+
+
+def _ask_all(
+    speakers: Mapping[str, Speaker],
+    cases: Sequence[Case],
+    section: EvaluateSection,
+    journal: Journal,
+    lanes: Sequence[Sequence[str]],
+) -> dict[str, Sequence[Answer]]:
+    """Every speaker's replies: one after another in a lane, lanes side by side."""
+    rest = [s for s in speakers if not any(s in lane for lane in lanes)]
+    ways = [way for lane in (*lanes, rest) if (way := [s for s in lane if s in speakers])]
+
+    stopped = Event()
+
+    def go(way: Sequence[str]) -> dict[str, Sequence[Answer]]:
+        return {s: ask(speakers[s], s, cases, journal=journal, seed=section.seed, stopped=stopped.is_set) for s in way}
+
+    with ThreadPoolExecutor(max(1, len(ways))) as pool:
+        running = [pool.submit(copy_context().run, go, way) for way in ways]  # whoever listens hears all lanes
+        try:
+            first, _ = wait(running, return_when=FIRST_EXCEPTION)
+            for done in first:
+                done.result()
+        except BaseException:  # Ctrl-C too: the other lanes end with the reply they are at
+            stopped.set()
+            raise
+        return {s: rows for done in running for s, rows in done.result().items()}
 
 
 def _rival(material: Material) -> str:

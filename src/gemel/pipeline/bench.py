@@ -28,8 +28,6 @@ from gemel.evaluate.cases import Case, cases_of
 from gemel.evaluate.journal import Journal
 from gemel.evaluate.which import Place, Votes, ballots, count_votes, which_page
 from gemel.examples import Role, Turn
-from gemel.model.twin import prepare
-from gemel.pipeline.contenders import contenders
 from gemel.pipeline.evaluate import embed_of, load_material, read_split
 from gemel.records import stable_id
 from gemel.speaker import Speaker
@@ -160,6 +158,8 @@ class Bench:
             return out
         if not name and not self.config.model.server:
             raise MissingStage("there is no voice to ask", hint="Run `gemel train` first, or set model.server.")
+        from gemel.pipeline.contenders import contenders
+
         me = load_material(self.workspace, self.config).name
         cases = [_case(q, me) for q in questions]
         journal = Journal(self.folder / "asked.jsonl", fingerprint("bench", {"run": name}, self.config.model))
@@ -182,6 +182,8 @@ class Bench:
             card: tell it the person's card; else it knows the questions only.
         """
         if card:
+            from gemel.model.twin import prepare
+
             speaker = Prompted(speaker, prepare(self.workspace, self.config).card.text(), name=system)
         questions = self.questions
         journal = Journal(self.folder / f"asked-{_named(system)}.jsonl", stable_id(system, card))
@@ -241,6 +243,8 @@ class Bench:
         cases = tuple(c for c in cases if c.incoming and len(c.truth.text) > 12)[:items]
         if len(cases) < 5:
             raise TooLittle("fewer than five held-out replies answer somebody")
+        from gemel.pipeline.contenders import contenders
+
         journal = Journal(self.folder / "which.jsonl", fingerprint("which", {"run": name}, self.config.model))
         with contenders(self.workspace, self.config, name, material.name) as who:
             answers = ask(who.answering["voice"], "voice", cases, journal=journal)

@@ -1,7 +1,8 @@
 """Who takes part in an evaluation: the base, the base under instructions, the voice, and the ways the twin answers.
 
 The base and the run are loaded beside each other, because identity gain and the choice test need both. A twin
-that answers by a server has no voice and no log-probabilities: only its replies are measured. Memory may quote
+that answers by a server has no voice and no log-probabilities: only its replies are measured. Replies are drawn from
+the weights that are served (`serve.weights`), log-probabilities are always of the exact ones. Memory may quote
 training text only: held-out replies are what is measured.
 """
 
@@ -11,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+import torch
+
 from gemel.config import Config, ModelSection
 from gemel.evaluate.answers import Prompted
 from gemel.model.base import Base, load_base
 from gemel.model.card import Card
 from gemel.model.condition import Condition
-from gemel.model.engine import Engine
+from gemel.model.engine import Engine, Request
 from gemel.model.likelihood import LocalScorer
 from gemel.model.preface import carded, remembering
 from gemel.model.twin import Instructed, Parts, answers, prepare
@@ -43,6 +46,8 @@ class Contenders:
     """Whether the voice answers by traits."""
     answering: Mapping[str, Speaker] = field(default_factory=dict)
     """base, memory, voice and assisted; by a server base, prompted and memory."""
+    lanes: tuple[tuple[str, ...], ...] = ()
+    """Systems by the engine they share."""
 
     def speakers(self, prompt: str) -> dict[str, Speaker]:
         """All systems, the base under `prompt` among them."""
@@ -66,11 +71,13 @@ def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset:
         if not run:
             yield stack.enter_context(_by_server(config, parts))
             return
-        twin = answers(workspace, config, parts, me=me, run=run, splits=LEARNED)
+        int8 = config.serve.weights != "exact"  # replies are measured as they are served
+        twin = answers(workspace, config, parts, me=me, run=run, splits=LEARNED, int8=int8)
         stack.callback(twin.engine.close, drain=False)
         base = load_base(base_section(config, twin.engine.base), device=twin.engine.base.device)
-        engine = Engine(base)
+        engine = Engine(base, int8=int8)
         stack.callback(engine.close, drain=False)
+        _share_cores(twin.engine, engine)
         preface = remembering(parts.card, parts.memory, splits=LEARNED)
         yield Contenders(
             base=LocalScorer(base),
@@ -83,7 +90,21 @@ def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset:
                 "voice": twin.speakers["voice"],
                 "assisted": twin.speakers["assisted"],
             },
+            lanes=(("base", "prompted", "memory"), ("voice", "assisted")),
         )
+
+
+def _share_cores(*engines: Engine) -> None:
+    """Give each engine its part of the processor: steps of small batches gain little by more threads.
+
+    A thread keeps the number that holds when it first computes; whoever scores in this one keeps all.
+    """
+    cores = torch.get_num_threads()
+    torch.set_num_threads(max(1, cores // len(engines)))
+    for engine in engines:
+        engine.generate([Request(ids=[0], max_tokens=1)])
+        engine.clear()
+    torch.set_num_threads(cores)
 
 
 @contextmanager

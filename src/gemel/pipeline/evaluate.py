@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gemel.config import Config
 from gemel.corpus.dataset import IMPOSTOR
@@ -24,12 +25,14 @@ from gemel.evaluate.sample import Embed
 from gemel.evaluate.study import Material, Study, study
 from gemel.examples import Example, read_examples
 from gemel.model.display import Display
-from gemel.pipeline.contenders import Contenders, contenders
 from gemel.records import stable_id
 from gemel.scores import Score, Verdict
 from gemel.sinks import EVENTS, open_sinks
 from gemel.track import emit
 from gemel.workspace import Manifest, Workspace, atomic, fingerprint
+
+if TYPE_CHECKING:
+    from gemel.pipeline.contenders import Contenders
 
 __all__ = ["compare_runs", "embed_of", "evaluate_run", "load_material", "name_report", "read_scores"]
 
@@ -64,7 +67,7 @@ def evaluate_run(workspace: Workspace, config: Config, run: str | None = None, *
         dataset = dataset or "main"
         built = workspace.need(workspace.dataset(dataset), f"the data set '{dataset}'", "gemel build")
         inputs["dataset"] = built.fingerprint
-        wanted = fingerprint("evaluate", inputs, config.evaluate, config.model)
+        wanted = fingerprint("evaluate", {**inputs, "weights": config.serve.weights}, config.evaluate, config.model)
         folder = workspace.eval(name or f"server-{stable_id(config.model.server_model)[:8]}")
         return workspace.fresh(folder, wanted) or _evaluate(
             workspace, config, name or "", dataset, folder, inputs, wanted
@@ -80,10 +83,13 @@ def _evaluate(
     inputs: Mapping[str, str],
     wanted: str,
 ) -> Manifest:
+    from gemel.pipeline.contenders import contenders
+
     folder.mkdir(parents=True, exist_ok=True)
     material = load_material(workspace, config, dataset)
     # Other metrics or more replies need no new answers to what was answered already.
-    kept = fingerprint("answers", inputs, config.model, seed=config.evaluate.seed)
+    drawn = {**inputs, "weights": config.serve.weights}
+    kept = fingerprint("answers", drawn, config.model, seed=config.evaluate.seed)
     answers, losses = Journal(folder / ANSWERS, kept), Journal(folder / LOSSES, kept)
     with contenders(workspace, config, run, material.name, dataset) as who:
         prompt, tried = _choose_prompt(workspace, config, dataset, material, who, losses)
@@ -99,6 +105,7 @@ def _evaluate(
             losses=losses,
             embed=embed_of(config),
             card=who.card,
+            lanes=who.lanes,
         )
     (folder / EVENTS).unlink(missing_ok=True)
     # The scores stand beside the curves of the run's training; its own events.jsonl stays that of the training.
@@ -229,11 +236,12 @@ def _choose_prompt(
 
 
 def embed_of(config: Config) -> Embed | None:
-    """The configured embedder; None where it is not installed."""
+    """The configured embedder, `minilm` with rounded weights as memory has it; None where it is not installed."""
     from gemel.model.embed import embedder
 
+    name = config.model.embedder
     try:
-        return embedder(config.model.embedder).encode
+        return embedder("minilm-int8" if name == "minilm" else name).encode
     except MissingExtra:
         return None
 
