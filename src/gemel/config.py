@@ -273,7 +273,7 @@ class ServeSection(Section):
     """Share of the probability that words are drawn from where nobody asks for another, in chats and on the server:
     the rarest words of a small base are noise. Measurements draw from all of it."""
     weights: Literal["auto", "exact", "int8"] = "auto"
-    """Weights for answering: eight bits on a CPU (auto), or exactly as trained; measured likelihoods are always exact."""
+    """Weights for answering: eight bits on a CPU (auto), or exactly as trained; likelihoods are always exact."""
 
 
 class ImproveSection(Section):
