@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -123,6 +124,14 @@ def _paired(browser: Browser, app: FastAPI, server: str) -> Browser:
 
 @pytest.fixture(name="pages", scope="session")
 def _pages() -> Iterator[str]:
+    with replicas() as address:
+        yield address
+
+
+@contextmanager
+def replicas() -> Iterator[str]:
+    """The address under which the replica pages are served."""
+
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args: Any) -> None:
             pass
