@@ -124,7 +124,8 @@ def write_study(
     tried: Mapping[str, float],
 ) -> Manifest:
     """Write scores, verdict and reports, the manifest last."""
-    notes = {}
+    cut = f"chats draw from the most probable {config.serve.top_p:.0%}" if config.serve.top_p < 1 else "as in chats"
+    notes = {"Replies of a local model": f"drawn at temperature 1 from all of its probability; {cut}"}
     if tried:
         bits = ", ".join(f"{k} {v:.3f}" for k, v in sorted(tried.items(), key=lambda item: item[1]))
         notes["Instructions tried on validation text (bits per byte, the first is used as the floor)"] = bits
