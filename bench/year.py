@@ -24,6 +24,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gemel.config import Config
 from gemel.corpus.moods import Languages
 from gemel.corpus.writings import slices
@@ -75,6 +77,8 @@ CONFIG: dict[str, Any] = {
     "train": {"max_steps": 12, "epochs": 2, "batch_tokens": 1024, "threads": 1, "evaluate_every": 12, "lr": 5e-4},
     "improve": {"evaluate": False, "audit": "quick", "promote": "auto", "holdout": 0.3, "replies": 32},
 }
+PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Shares of a month that are somebody else's, in the test of the screen."""
 FIRST_STEPS = 40
 """Steps of the first voice."""
 ARMS = {
@@ -301,14 +305,23 @@ def screen(root: Path, writings: Path) -> None:
     seen = seen_by(workspace, run)["test"]
     held = [e for e in read_split(workspace.dataset("main"), "test") if not seen.isdisjoint(ids_of(e))]
     old = saved(cases_of(held, (), limit=REPLIES).cases)
-    found = {}
+    mine = saved(cases(max((root / "months").iterdir())))
+    found: dict[str, Any] = {}
     for folder in sorted(p for p in writings.iterdir() if p.is_dir() and "pepys" not in p.name):
         place = write_month(root / "others" / folder.name, "1700-02", foreign_entries(folder, 250, slice(1, 8)))
-        said = carried(saved(cases(place)), old)
-        found[folder.name] = {"share": said.share, "low": said.low, "high": said.high, "caught": said.foreign}
-        print(
-            f"{folder.name}: {said.share:.0%} ({said.low:.0%} to {said.high:.0%}), caught: {said.foreign}", flush=True
-        )
+        theirs = saved(cases(place))
+        count = min(len(mine[0]), len(theirs[0]))
+        rows = {}
+        for part in PARTS:
+            kept = round(part * count)
+            mixed = [np.concatenate([m[kept:count], t[:kept]]) for m, t in zip(mine, theirs)]
+            said = carried((mixed[0], mixed[1]), old)
+            rows[part] = {"share": said.share, "low": said.low, "high": said.high, "caught": said.foreign}
+        found[folder.name] = rows
+        print(f"{folder.name}: " + ", ".join(f"{p:.0%} {r['share']:.0%}" for p, r in rows.items()), flush=True)
+    for part in PARTS:
+        caught = sum(rows[part]["caught"] for rows in found.values())
+        print(f"{part:.0%} of a month somebody else's: {caught} of {len(found)} caught", flush=True)
     with atomic(root / "screen.json") as path:
         path.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
