@@ -27,10 +27,18 @@ METHODS = ("lora", "rslora", "dora", "qlora", "int8", "full")
 @click.option("--epochs", type=float, default=None, help="Passes over the data.")
 @click.option("--minutes", type=float, default=None, help="Train for about this long at most.")
 @click.option("--recipe", default=None, help="A recipe by name or file; wins over gemel.toml.")
+@click.option(
+    "--prefer",
+    type=click.Choice(("dpo", "kto")),
+    default=None,
+    help="Move the current voice by corrected (dpo) or also rated (kto) answers instead of learning from the data set.",
+)
 @click.option("--plan", is_flag=True, help="Only say what memory and time it would take here.")
 @click.option("--runs", is_flag=True, help="Only list the runs there are, the best on held-out sessions first.")
 @click.option("--promote/--no-promote", default=None, help="Make the run the twin; by default only if there is none.")
-def command(twin: Path, dataset: str, run: str | None, recipe: str | None, plan: bool, **options: Any) -> None:
+def command(
+    twin: Path, dataset: str, run: str | None, recipe: str | None, prefer: str | None, plan: bool, **options: Any
+) -> None:
     """Learn the voice from the data set.
 
     Run again, the same command resumes an unfinished training and skips a finished one.
@@ -62,7 +70,12 @@ def command(twin: Path, dataset: str, run: str | None, recipe: str | None, plan:
     from gemel.pipeline.train import train_voice
 
     with show_progress():
-        manifest = train_voice(workspace, config, dataset, run)
+        if prefer:
+            from gemel.pipeline.prefer import prefer_voice
+
+            manifest = prefer_voice(workspace, config, "dpo" if prefer == "dpo" else "kto")
+        else:
+            manifest = train_voice(workspace, config, dataset, run)
     extra = manifest.extra
     name = str(extra["run"])
     if promote and workspace.current() != name:

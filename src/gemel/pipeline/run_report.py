@@ -68,12 +68,16 @@ def write_run_report(
     steps = [e for e in read_events(folder / EVENTS) if e["event"] == "train.step"]
     learned = [(float(e["step"]), float(e["loss"])) for e in steps]
     held_out = [(float(step), loss) for step, loss, _ in result.curve]
-    speed = [(float(e["step"]), float(e["tokens_per_s"])) for e in steps]
+    speed = [(float(e["step"]), float(e["tokens_per_s"])) for e in steps if "tokens_per_s" in e]
+    margins = [(float(e["step"]), float(e["margins"])) for e in steps if "margins" in e]
     bits = [(float(step), value) for step, _, value in result.curve]
     curves = [
-        _curve({"learned": learned, "held out": held_out}, "nats per learned token"),
-        _curve({"": speed}, "tokens per second", form=whole, zero=True),
+        _curve({"": margins}, "what was preferred over what was not, beta × nats")
+        if margins
+        else _curve({"learned": learned, "held out": held_out}, "nats per learned token"),
     ]
+    if speed:
+        curves.append(_curve({"": speed}, "tokens per second", form=whole, zero=True))
     if bits:
         curves.insert(0, _curve({"": bits}, "held out, bits per byte", form="{:.3f}".format))
     asked = ("what was asked", "what was really said", "what the voice says")

@@ -19,16 +19,19 @@ import torch
 from gemel.config import Config, ModelSection
 from gemel.errors import ConfigError
 from gemel.examples import Example, read_examples
-from gemel.model.base import Base, load_base, save_base_file, seedling_path
+from gemel.model.base import Base, load_base, load_run, save_base_file, seedling_path
 from gemel.model.lora import save_adapter
 from gemel.pipeline.run_report import write_run_report
 from gemel.pipeline.seal import learned_from, save_learned, weights_of
 from gemel.pipeline.warm import go_on
+from gemel.records import stable_id
 from gemel.sinks import open_sinks
 from gemel.track import emit
 from gemel.train.conditioner import Conditioner, TraitConditioner
 from gemel.train.fit import FitResult, fit
 from gemel.train.methods import PRECISION
+from gemel.train.preference import Preference
+from gemel.train.preference import prefer as moved
 from gemel.workspace import Manifest, Workspace, atomic, fingerprint, hash_file
 
 __all__ = ["best_device", "save_voice", "train_voice"]
@@ -50,6 +53,7 @@ def train_voice(
     conditioner: Conditioner | None = None,
     stop: Callable[[], bool] | None = None,
     start: str | None = None,
+    prefer: Preference | None = None,
 ) -> Manifest:
     """Train a voice on a data set, unless that run is there already. It becomes the twin if there is none.
 
@@ -61,6 +65,7 @@ def train_voice(
         conditioner: what is trained beside the voice; None: a splice for the traits of `traits.use`, if there are any.
         stop: asked after every step; true ends with a checkpoint to go on from.
         start: id of a run whose weights it goes on from; None: the base's own.
+        prefer: learn from preferences, by which the voice of `start` is moved, instead of from the data set.
 
     Raises:
         MissingStage: when the data set is not there.
@@ -77,6 +82,8 @@ def train_voice(
             "train": config.train.model_dump(exclude=UNIMPORTANT, mode="json"),
             "traits": config.traits.model_dump(mode="json") if conditioner else {},
         }
+        if prefer:
+            settings["prefer"] = {"kind": prefer.kind, "beta": prefer.beta, "judged": stable_id(repr(prefer.judged))}
         inputs = {"dataset": built.fingerprint, "base": base_hash(model)}
         if start:
             inputs["start"] = workspace.need(workspace.run(start), f"the run '{start}'", "gemel train").fingerprint
@@ -87,7 +94,8 @@ def train_voice(
             _begin(folder, wanted)
             flat = {f"{k}.{n}": v for k, section in settings.items() for n, v in section.items()}
             with open_sinks(folder, config.train.sinks, flat):
-                result = _train(folder, config, model, data, conditioner, stop, workspace.run(start) if start else None)
+                begun = workspace.run(start) if start else None
+                result = _train(folder, config, model, data, conditioner, stop, begun, prefer)
                 if result.reason == "stopped":
                     return Manifest(stage="train", fingerprint="", extra={"reason": "stopped", "run": folder.name})
                 manifest = _manifest(folder, built, wanted, inputs, settings, result, dataset, start)
@@ -149,6 +157,7 @@ def _train(
     conditioner: Conditioner | None,
     stop: Callable[[], bool] | None,
     start: Path | None,
+    prefer: Preference | None,
 ) -> FitResult:
     (folder / "config.toml").write_text(to_toml(config.model_dump(mode="json", by_alias=True)), encoding="utf-8")
     base = load_base(model, device=best_device(), add_tokens=True)
@@ -156,19 +165,17 @@ def _train(
         go_on(base, start, model, config.train.method)
     examples = list(read_examples(data / "train.parquet"))
     held = list(_read(data / "valid.parquet"))
-    condition = conditioner.begin(base, examples) if conditioner else None
-    result = fit(
-        base,
-        examples,
-        held,
-        config.train,
-        folder,
-        condition=condition,
-        stop=stop,
-        rehearsal=_read(data / REHEARSAL) if config.train.rehearsal else (),
-    )
+    full = config.train.method == "full"
+    if prefer and start:
+        result = moved(base, load_run(start, model, device=best_device()).model, prefer, held, config.train)
+    else:
+        condition = conditioner.begin(base, examples) if conditioner else None
+        general = _read(data / REHEARSAL) if config.train.rehearsal else ()
+        result = fit(base, examples, held, config.train, folder, condition=condition, stop=stop, rehearsal=general)
     if result.reason != "stopped":
-        save_voice(base, folder, full=config.train.method == "full", revision=model.revision)
+        save_voice(base, folder, full=full, revision=model.revision)
+        if prefer:
+            base = load_run(folder, model, device=best_device())  # TRL leaves its own forward pass on the model
         save_learned(folder, learned_from(data))
         if conditioner:
             conditioner.save(folder)
