@@ -11,14 +11,13 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = ["Chances", "Dice", "Warmth", "draw", "log_probabilities"]
-
-HEAD = 256
-"""Most probable tokens that a nucleus is looked for among first: sorting all takes seven times as long and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def draw(logits: Tensor, dice: Sequence[Dice]) -> list[int]:
     """
     for row, die in enumerate(dice):
         if die.banned:
-            logits[row, list(die.banned)] = -torch.inf
+            logits[row].index_fill_(0, _places(die.banned, logits.device), -torch.inf)
     if all(die.temperature <= 0 for die in dice):
         greedy: list[int] = logits.argmax(-1).tolist()
         return greedy
@@ -111,7 +110,8 @@ def warm(logits: Tensor, warmth: Warmth) -> float:
     entropy = -float((logs.exp() * logs.clamp_min(-1e4)).sum())
     for ids, value in ((warmth.stop, warmth.ends), (warmth.also, warmth.borders)):
         if ids and value:
-            logits[list(ids)] += value
+            places = _places(ids, logits.device)
+            logits.index_add_(0, places, logits.new_full((len(places),), value))
     level = warmth.level + warmth.slope * (entropy - warmth.middle)
     return math.exp(-min(max(level, COLDEST), WARMEST))
 
@@ -129,10 +129,26 @@ def _nucleus(chances: Tensor, dice: Sequence[Dice]) -> Tensor:
     rows = [row for row, die in enumerate(dice) if die.top_p < 1]
     some = chances[rows]
     bound = torch.tensor([[dice[row].top_p] for row in rows], device=chances.device)
-    ordered, places = some.topk(min(HEAD, some.shape[-1]))
-    if bool((ordered.sum(-1, keepdim=True) < bound).any()):
-        ordered, places = some.sort(-1, descending=True)
+    ordered = _descending(some)
     before = ordered.cumsum(-1) - ordered
-    ordered = ordered.masked_fill(before >= bound, 0.0)
-    chances[rows] = torch.zeros_like(some).scatter_(-1, places, ordered)
+    many = (before < bound).sum(-1, keepdim=True)
+    least = ordered.gather(-1, many - 1)
+    inside = some >= least
+    for row in (inside.sum(-1) - many[:, 0]).nonzero()[:, 0].tolist():  # several are as probable as the last one
+        equal = (some[row] == least[row]).nonzero()[:, 0]
+        inside[row, equal[int(many[row] - inside[row].sum()) :]] = False
+    chances[rows] = some * inside
     return chances
+
+
+def _descending(chances: Tensor) -> Tensor:
+    """Each row sorted; on a CPU by NumPy, whose vector instructions are 30 times as fast as torch's sort."""
+    if chances.device.type == "cpu":
+        return torch.from_numpy(np.sort(chances.numpy(), -1)).flip(-1)
+    return chances.sort(-1, descending=True).values
+
+
+@lru_cache(maxsize=64)
+def _places(ids: frozenset[int], device: torch.device) -> Tensor:
+    """Tokens as an index."""
+    return torch.tensor(sorted(ids), dtype=torch.long, device=device)
