@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gemel.errors import DamagedCheckpoint, MissingStage, Refused
-from gemel.pipeline.promote import drop, ensure_good, note_gate, promote, roll_back, runs
+from gemel.feedback import Feedback, Vote
+from gemel.improve.gate import Blind
+from gemel.pipeline.promote import blind, drop, ensure_good, note_gate, promote, roll_back, runs
 from gemel.pipeline.seal import check, learned, save_learned, weights_of
 from gemel.privacy.unservable import mark_unservable
 from gemel.workspace import Manifest, Workspace
@@ -86,6 +89,20 @@ def test_refusals_change_nothing(workspace: Workspace) -> None:
         check(workspace.run("r4"))
     assert workspace.current_path.read_bytes() == before
     assert json.loads(before)["run"] == "r1"
+
+
+def test_blind_votes_are_heeded(workspace: Workspace) -> None:
+    promoted(workspace, "r1", "r4")
+    with closing(Feedback(workspace.feedback_path)) as store:
+        for i in range(12):
+            store.vote(Vote(f"q{i}", "r3", "r4", "b"))  # the arms when nobody chose any: the voice and the newest other
+    assert blind(workspace, "r3", "r4") == Blind(wins=0, losses=12, worse=True)
+    with pytest.raises(Refused, match="12 to 0"):
+        promote(workspace, "r3")
+    promote(workspace, "r2")  # nobody voted on it
+    promote(workspace, "r4")
+    promote(workspace, "r3", anyway=True)
+    assert workspace.current() == "r3"
 
 
 def test_the_twin_is_not_deleted(workspace: Workspace) -> None:

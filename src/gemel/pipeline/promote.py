@@ -10,17 +10,22 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gemel.errors import DamagedCheckpoint, MissingStage, Refused
+from gemel.feedback import Feedback
+from gemel.improve.arms import arms
+from gemel.improve.evidence import evidence
+from gemel.improve.gate import Blind
 from gemel.pipeline.seal import check
 from gemel.privacy.unservable import refuse_unservable
 from gemel.track import emit
 from gemel.workspace import Manifest, Workspace
 
-__all__ = ["Listed", "drop", "ensure_good", "gate_of", "note_gate", "promote", "roll_back", "runs"]
+__all__ = ["Listed", "blind", "drop", "ensure_good", "gate_of", "note_gate", "promote", "roll_back", "runs"]
 
 GATE = "gate"
 """In a manifest's `extra`: what the gate decided and why."""
@@ -49,11 +54,12 @@ def promote(workspace: Workspace, run: str, *, reason: str = "promoted by hand",
     """Make a voice the twin.
 
     Args:
-        anyway: also when the gate kept it back.
+        anyway: also when the gate kept it back or blind votes are against it.
 
     Raises:
         DamagedCheckpoint: when its weights are not as they were, or it is not finished.
-        Refused: when something it was trained on was forgotten since, or the gate kept it back.
+        Refused: when something it was trained on was forgotten since, the gate kept it back, or blind votes prefer
+            the current voice.
     """
     gate = gate_of(check(workspace.run(run)))
     refuse_unservable(workspace.run(run))
@@ -62,7 +68,13 @@ def promote(workspace: Workspace, run: str, *, reason: str = "promoted by hand",
         raise Refused(
             f"the gate kept this voice back: {why}", hint="`gemel runs promote RUN --anyway` does it all the same."
         )
-    if workspace.current() != run:
+    current = workspace.current()
+    if current is not None and not anyway and (votes := blind(workspace, run, current)).worse:
+        raise Refused(
+            f"blind votes prefer the current voice ({votes.losses} to {votes.wins})",
+            hint="`gemel runs promote RUN --anyway` does it all the same.",
+        )
+    if current != run:
         workspace.promote(run, reason=reason)
         emit("improve.promoted", run=run)
 
@@ -97,6 +109,23 @@ def ensure_good(workspace: Workspace) -> str | None:
         roll_back(workspace, reason=error.message)
         return current
     return None
+
+
+def blind(workspace: Workspace, candidate: str, current: str) -> Blind:
+    """Votes on a voice against the current one, by the arms that stand for them."""
+    if candidate == current or not workspace.feedback_path.exists():
+        return Blind()
+    known = arms(workspace)
+    mine = [a.id for a in known if a.run == candidate]
+    other = [a.id for a in known if a.run in (current, "")]
+    with closing(Feedback(workspace.feedback_path)) as store:
+        votes = store.votes()
+    found = [evidence(votes, a, b) for a in mine for b in other]
+    return Blind(
+        wins=sum(e.wins for e in found),
+        losses=sum(e.losses for e in found),
+        worse=any(e.decision == "b" for e in found),
+    )
 
 
 def _stack(workspace: Workspace) -> list[str]:

@@ -10,19 +10,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gemel.config import Config
 from gemel.errors import DataError, MissingStage, TooLittle
-from gemel.feedback import Feedback
-from gemel.improve.arms import arms
-from gemel.improve.evidence import evidence
-from gemel.improve.gate import Blind, Finding, Leak, decide
+from gemel.improve.gate import Finding, Leak, decide
 from gemel.pipeline.compose import NEXT, compose, is_warm, seen_by
-from gemel.pipeline.promote import ensure_good, gate_of, note_gate, promote
+from gemel.pipeline.promote import blind, ensure_good, gate_of, note_gate, promote
 from gemel.pipeline.seal import HELD, learned, save_learned
 from gemel.track import emit
 from gemel.workspace import Workspace, atomic
@@ -278,30 +274,14 @@ def _decide(work: _Work) -> str:
     round_, workspace = work.round, work.workspace
     findings = [Finding(**row) for row in round_.measured["findings"]]
     leaks = [Leak(**row) for row in round_.measured["leaks"]]
-    said = decide(findings, leaks, failed=round_.failed, blind=_blind(work), foreign=round_.foreign)
+    votes = blind(workspace, round_.candidate, round_.current)
+    said = decide(findings, leaks, failed=round_.failed, blind=votes, foreign=round_.foreign)
     outcome = "kept" if not said.passed else "promoted" if work.config.improve.promote == "auto" else "proposed"
     note = {"outcome": outcome, "round": round_.number, "against": round_.current, **said.to_dict()}
     note_gate(workspace, round_.candidate, note)
     if outcome == "promoted":
         promote(workspace, round_.candidate, reason=f"passed the gate in round {round_.number}")
     return work.end(outcome, said.reasons)
-
-
-def _blind(work: _Work) -> Blind:
-    """Votes on the candidate against the current voice: there are some where a round was stopped and went on later."""
-    if not work.workspace.feedback_path.exists():
-        return Blind()
-    known = arms(work.workspace)
-    mine = [a.id for a in known if a.run == work.round.candidate]
-    other = [a.id for a in known if a.run in (work.round.current, "")]
-    with closing(Feedback(work.workspace.feedback_path)) as store:
-        votes = store.votes()
-    found = [evidence(votes, a, b) for a in mine for b in other]
-    return Blind(
-        wins=sum(e.wins for e in found),
-        losses=sum(e.losses for e in found),
-        worse=any(e.decision == "b" for e in found),
-    )
 
 
 Step = Callable[[_Work], str]
