@@ -16,6 +16,7 @@ BENCH = Path(__file__).parents[2] / "bench" / "writer.py"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_texts_become_pairs_become_a_twin_that_answers(tmp_path: Path) -> None:
     twin = Workspace(tmp_path / "twin")
     line = [sys.executable, str(BENCH), "--folder", str(twin.root), "--steps", "8", "--most", "24"]

@@ -28,7 +28,11 @@ _FLAT = (
 _LINE = r"[ \t]*[,\n][\s,>?]{0,8}"
 """Between two lines of an address: a comma or a new line, with the marks of quoted mail."""
 _PART = r"[^\W\d_][^\n,.;:!?\d\x00]{0,30}(?: \d{1,2}(?!\d))?"
-_CODE = r"(?i:(?:[a-z]{1,2}-)?(?:\d{4,6}(?:-\d{3,4})?|\d{3} \d{2}|[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}))(?![^\W_]|[.,:]\d)"
+_CODE = (
+    r"(?:(?i:(?:[a-z]{1,2}-)?\d{4,6}(?:-\d{3,4})?|[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2})(?![^\W_]|[.,: ]\d)"
+    rf"|\d{{3}} \d{{2}}(?= {CAPITAL}))"
+)
+
 
 REST = re.compile(
     rf"(?P<flat>(?:[,\n >?]{{1,8}}|/)(?i:{_FLAT}))?"
