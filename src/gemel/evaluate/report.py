@@ -131,14 +131,13 @@ def _relative(study: Study) -> list[str]:
         for s in study.scores
         if s.system == study.primary and s.group == "all" and s.relative is not None
     ]
-    refused = [
-        (title_of(s.metric), s.refused)
-        for s in study.scores
-        if s.system == study.primary and s.group == "all" and s.refused
-    ]
+    refused: dict[str, list[str]] = {}
+    for s in study.scores:
+        if s.system == study.primary and s.group == "all" and s.refused:
+            refused.setdefault(s.refused.partition(" (difference")[0], []).append(title_of(s.metric))
     out = [figure(dots(rows), "S* by metric", wide=True)] if rows else []
     if refused:
-        out.append(table(["refused", "why"], refused))
+        out.append(table(["refused because", "metrics"], [(why, ", ".join(m)) for why, m in refused.items()]))
     return out
 
 
@@ -254,10 +253,9 @@ def _numbers(scores: Sequence[Score], system: str) -> str:
                 s.p,
                 s.n,
                 s.sessions,
-                s.refused,
             ]
         )
-    measured = ("value", "unit", "95 %", "floor", "ceiling", "permuted", "S*", "p", "n", "sessions", "refused")
+    measured = ("value", "unit", "95 %", "floor", "ceiling", "permuted", "S*", "p", "n", "sessions")
     return table(["metric", "group", *measured], rows)
 
 

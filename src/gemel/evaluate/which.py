@@ -156,7 +156,7 @@ _STYLE = """
 body{margin:0 auto;max-width:44rem;padding:1.5rem 1rem;background:var(--paper);color:var(--ink);
 font:1.05rem/1.5 Georgia,serif}
 h1{font-size:1.5rem;margin:0 0 .5rem}
-#before p{margin:.2rem 0}#before b{font-weight:600}
+#before p{margin:.2rem 0}#before b{font-weight:600}#before:focus{outline:none}
 .two{display:grid;grid-template-columns:1fr 1fr;gap:1rem;margin:1rem 0}
 @media(max-width:34rem){.two{grid-template-columns:1fr}}
 button{font:inherit;color:inherit;background:none;border:1px solid var(--line);border-radius:.5rem;padding:1rem;
@@ -189,7 +189,7 @@ function show() {
     const p = document.createElement("p"), b = document.createElement("b");
     b.textContent = t.name ? t.name + ": " : ""; p.dir = "auto"; p.append(b, t.text); return p;
   }));
-  $("l").textContent = item.l; $("r").textContent = item.r; $("l").focus();
+  $("l").textContent = item.l; $("r").textContent = item.r; $("before").focus();
 }
 function vote(side) {
   const item = data.items[at];
@@ -219,7 +219,7 @@ _PAGE = Template("""<!doctype html>
 <title>Which is $name?</title><style>$style</style></head>
 <body><h1>Which is $name?</h1>
 <p>One of the two replies is real, the other was written by an imitation. Choose the real one.</p>
-<main id="ask"><p id="count"></p><div id="before"></div>
+<main id="ask"><p id="count"></p><div id="before" tabindex="-1"></div>
 <div class="two"><button id="l" dir="auto"></button><button id="r" dir="auto"></button></div></main>
 <div id="done" hidden><p>Thank you. Save the votes and send the file back.</p>
 <button id="save">Save votes</button></div>
