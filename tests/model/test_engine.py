@@ -254,8 +254,11 @@ def test_eight_bit_weights_stay_close(tmp_path: Path) -> None:
     assert float((exact - rounded).norm() / exact.norm()) < 0.1
 
 
-@pytest.mark.parametrize("int8", [False, True])
-def test_half_precision_weights_answer_on_a_cpu(tmp_path: Path, int8: bool) -> None:
+@pytest.mark.parametrize(("int8", "room"), [(False, False), (False, True), (True, False)])
+def test_half_precision_weights_answer_on_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, int8: bool, room: bool
+) -> None:
+    monkeypatch.setattr("gemel.model.decode.fits", lambda _weights: room)
     folder = tiny_folder(tmp_path, hidden_size=64, intermediate_size=128)
     exact = load_base(ModelSection(base=str(folder)))
     engine = Engine(load_base(ModelSection(base=str(folder), precision="bf16")), batch=4, int8=int8)

@@ -205,9 +205,9 @@ def _adding(adapters: Adapters, path: str) -> Any:
 class Llama(Decoder):
     """Decoders of Llama's form, straight on their weights.
 
-    The Hugging Face model stays usable. In float32 on a CPU the weights are copied into the layout of oneDNN; with
-    `int8` they are rounded copies, and what flows between them is float32 whatever the type of the weights (rounding
-    gives it, and no CPU gains by halves there). Elsewhere the joined weights are shared: its tensors become views.
+    The Hugging Face model stays usable. On a CPU with room for it the weights are copied into the layout of oneDNN,
+    with `int8` they are rounded copies; what flows between copies is float32 whatever the type of the weights, since
+    few CPUs gain by halves. Elsewhere the joined weights are shared: the model's tensors become views of them.
 
     Args:
         base: the model.
@@ -216,17 +216,15 @@ class Llama(Decoder):
     """
 
     def __init__(self, base: Base, slots: int, *, int8: bool = False) -> None:
-        super().__init__(base, slots, torch.float32 if int8 else None)
+        copied = int8 or (base.device.type == "cpu" and fits(base.parameters))
+        super().__init__(base, slots, torch.float32 if copied else None)
         model = base.model.model
         self._embed: Tensor = model.embed_tokens.weight
         self._eps: float = model.norm.variance_epsilon
         self._norm: Tensor = model.norm.weight.to(self.dtype)
         self._width = (self._embed.shape[1],)
-        linear: Any = Packed if int8 else _Joined
-        copied = self.dtype is torch.float32 and base.device.type == "cpu" and fits(base.parameters)
-        if copied and not int8:
-            linear = Ordered
-        join = _beside if linear is not _Joined else _join
+        linear: Any = Packed if int8 else Ordered if copied else _Joined
+        join = _beside if copied else _join
         self._head = linear(base.model.lm_head.weight, base.model.lm_head.bias)
         self._blocks = [
             (

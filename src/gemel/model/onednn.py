@@ -27,16 +27,16 @@ class Ordered:
     """A linear map.
 
     Args:
-        weight: shape (out, in), float32.
+        weight: shape (out, in), float.
         bias: shape (out,) or None.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         with torch.no_grad():
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
-        self._bias = None if bias is None else bias.detach()
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach().float())
+        self._bias = None if bias is None else bias.detach().float()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Shape (…, in) → (…, out)."""
+        """Shape (…, in) → (…, out), float32."""
         out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
         return out
