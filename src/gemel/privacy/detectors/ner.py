@@ -17,7 +17,8 @@ from gemel.privacy.view import BORDER, Span, View
 
 __all__ = ["Entity", "Ner"]
 
-_MODEL = "xx_ent_wiki_sm"
+_MODELS = ("xx_ent_wiki_sm", "en_core_web_sm")
+"""The first that is installed: names in many languages, names in English."""
 
 
 class Entity(NamedTuple):
@@ -36,7 +37,7 @@ class Ner(Detector):
 
     Args:
         setup: as for every detector.
-        finder: gives the people named in one text; default: spaCy's model for many languages.
+        finder: gives the people named in one text; default: one of spaCy's models.
     """
 
     rank = 70
@@ -70,10 +71,10 @@ def _spacy() -> Finder:
         spacy = import_module("spacy")
     except ImportError:
         raise MissingExtra("spacy", extra="ner") from None
-    try:
-        model = spacy.load(_MODEL, exclude=["lemmatizer", "tagger"])
-    except OSError:
-        raise MissingExtra(_MODEL, extra="ner") from None
+    name = next((n for n in _MODELS if spacy.util.is_package(n)), "")
+    if not name:
+        raise MissingExtra(_MODELS[0], extra="ner")
+    model = spacy.load(name, exclude=["lemmatizer", "tagger"])
 
     def find(text: str) -> list[Entity]:
         return [Entity(e.start_char, e.end_char) for e in model(text).ents if e.label_ in ("PER", "PERSON")]
