@@ -217,3 +217,25 @@ def test_reports_open_offline_and_hold_the_verdict(good: Study) -> None:
 def test_scores_survive_json(good: Study) -> None:
     for score in good.scores:
         assert Score.from_dict(json.loads(json.dumps(score.to_dict(), allow_nan=False))) == score
+
+
+def test_a_slow_system_is_asked_some_cases_and_measured_on_these(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gemel.evaluate.study.SLOW", {"assisted": 40})
+    learned = [t.text for e in TRAIN for t in e.learned]
+    material = Material(name="Anna", test=TEST, learned=learned, own=own_replies(TRAIN))
+    journal = Journal(None)
+    found = study(
+        material,
+        {"voice": Writer(ANNA), "assisted": Parrot(learned), "prompted": Writer(TOM)},
+        None,
+        EvaluateSection(replies=120, bootstrap=200, metrics=("length", "trigrams", "echo", "c2st", "chrf")),
+        answers=journal,
+        losses=Journal(None),
+        embed=HashEmbedder().encode,
+    )
+    assert sum(key.startswith("assisted|") for key in journal.rows) == 40
+    rows = [s for s in found.scores if s.system == "assisted" and s.group == "all" and s.value is not None]
+    assert {s.n for s in rows if s.metric in ("length", "trigrams", "echo", "c2st", "chrf", "overlap_tail")} == {40}
+    assert (of(found, "leak", "assisted").value or 0) > 0.9
+    assert of(found, "length").n == 120
+    assert "assisted" in html_report(found, run="x")

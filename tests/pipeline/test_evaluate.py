@@ -112,7 +112,7 @@ def twin_of(root: Path, parts: dict[str, list[Example]], **train: float) -> tupl
     """A voice trained on the base that ships."""
     found = Workspace(root)
     found.prepare()
-    settings = {"threads": 1, "batch_tokens": 1024, "patience": 0, "checkpoint_every": 1000, **train}
+    settings = {"threads": 1, "batch_tokens": 1024, "epochs": 40, "patience": 0, "checkpoint_every": 1000, **train}
     lines = "\n".join(f"{key} = {value}" for key, value in settings.items())
     (found.root / "gemel.toml").write_text(
         f'scale = "tiny"\n[model]\nembedder = "hash"\n[train]\nmax_minutes = 0\n{lines}\n', encoding="utf-8"
@@ -126,16 +126,16 @@ def twin_of(root: Path, parts: dict[str, list[Example]], **train: float) -> tupl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("steps", "lr", "passes"), [(6, 2e-4, True), (110, 2e-3, False)])
+@pytest.mark.parametrize(("steps", "lr", "passes"), [(3, 2e-4, True), (42, 2e-3, False)])
 def test_an_over_trained_voice_fails_the_audit_and_a_gently_trained_one_passes(
     tmp_path: Path, steps: int, lr: float, passes: bool
 ) -> None:
-    train = [chat(i, turns=6) for i in range(60)]
+    train = [chat(i, turns=6) for i in range(24)]
     # Chosen on its own training text: nothing stops it from learning that by heart.
     valid = [chat(i, turns=6) for i in range(300, 306)] if passes else train[:20]
-    parts = {"train": train, "valid": valid, "test": [chat(i, turns=6) for i in range(200, 240)]}
+    parts = {"train": train, "valid": valid, "test": [chat(i, turns=6) for i in range(200, 224)]}
     found, run = twin_of(tmp_path, parts, max_steps=steps, evaluate_every=steps, lr=lr)
-    told = CliRunner().invoke(root, ["audit", "--twin", str(found.root)])
+    told = CliRunner().invoke(root, ["audit", "--canaries", "16", "--twin", str(found.root)])
     assert isinstance(told.exception, Refused) is not passes, told.output
     manifest = Manifest.read(found.run(run))
     assert manifest is not None
@@ -151,7 +151,7 @@ def test_a_voice_of_shuffled_speakers_has_no_identity_gain_and_one_of_the_person
     gains = {}
     for kind in train:
         parts = {"train": train[kind], "valid": valid[kind], "test": [chat(i) for i in range(100, 130)]}
-        found, run = twin_of(tmp_path / kind, parts, max_steps=30, evaluate_every=30, lr=1e-3)
+        found, run = twin_of(tmp_path / kind, parts, max_steps=24, evaluate_every=24, lr=1e-3)
         config = found.config({"evaluate": {"replies": 120, "bootstrap": 300, "metrics": ("length",), "systems": ()}})
         evaluate_run(found, config)
         scores = read_scores(found.eval(run))[1]

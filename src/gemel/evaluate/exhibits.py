@@ -38,7 +38,8 @@ def examples(study: Study) -> list[str]:
         case = cases[i]
         rows = [("asked", trim(case.incoming, 40))] if case.incoming else []
         rows.append(("the person", trim(case.truth.text, 60)))
-        rows += [(s, trim(bare_text(study.board.answers[s][i].parts), 60)) for s in systems]
+        said = [(s, bare_text(study.board.answers[s][i].parts)) for s in systems]
+        rows += [(s, trim(text, 60)) for s, text in said if i in study.board.partial.get(s, [i])]
         out.append(table([f"example {len(out) + 1}", ""], rows))
     return out
 

@@ -50,20 +50,21 @@ def leak_scores(board: Board, *, resamples: int = 2000, seed: int = 0) -> list[S
 def overlap_scores(board: Board, *, resamples: int = 2000, seed: int = 0) -> list[Score]:
     """For every system the share of replies nearer to the true reply (chrF) than the permuted 99th percentile."""
     blank = Score(metric="overlap_tail", system="", value=None, unit="share of replies", better="lower", floor=0.01)
-    index, names = session_index(board.cases)
+    _, names = session_index(board.cases)
     weights = draws(len(names), resamples, seed=seed)
     tails = {}
     for system in (s for s in board.systems if s != "impostor"):
         rows = board.answers.get("self:near", board.answers[system]) if system == "self" else board.answers[system]
         sample = Sample.of(board.cases, [a.parts for a in rows], board.shared)
+        sample = sample.only(board.partial[system]) if system in board.partial else sample
         try:
             bound = float(np.quantile(chrf_values(sample.permute(seed=seed)), 0.99))
-            tails[system] = (chrf_values(sample) > bound).astype(np.float64), bound
+            tails[system] = (chrf_values(sample) > bound).astype(np.float64), sample.index, bound
         except MissingExtra as error:
             return [replace(blank, system=system, refused=error.message, n=len(board.cases))]
     own = float(tails["self"][0].mean()) if "self" in tails else None
     out = []
-    for system, (tail, bound) in tails.items():
+    for system, (tail, index, bound) in tails.items():
         found = bootstrap(mean_of(tail, index, len(names)), weights)
         score = replace(
             blank,

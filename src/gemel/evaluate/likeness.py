@@ -7,7 +7,7 @@ other sessions. Where floor and ceiling cannot be told apart, S* is refused with
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Board:
     answers: Mapping[str, Sequence[Answer]]
     """System → one answer per case; borrowed systems also as "name:matched", "name:near"."""
     shared: Shared
+    partial: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Systems that were asked some cases only: the numbers of these; their other answers are empty."""
 
     @property
     def systems(self) -> list[str]:
@@ -77,7 +79,8 @@ class Board:
         """What a metric is given for one system, all cases or those numbered in `keep`."""
         replies = self.replies(system, metric)
         if keep is None:
-            return Sample.of(self.cases, replies, self.shared)
+            sample = Sample.of(self.cases, replies, self.shared)
+            return sample.only(self.partial[system]) if system in self.partial else sample
         return Sample.of([self.cases[i] for i in keep], [replies[i] for i in keep], self.shared)
 
 

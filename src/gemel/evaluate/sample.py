@@ -189,7 +189,10 @@ class Sample:
     def embedded(self) -> Sample:
         """The replies that are embedded, over the same sessions."""
         chosen = self.shared.embedded
-        keep = [i for i, c in enumerate(self.cases) if not chosen or c.id in chosen]
+        return self.only([i for i, c in enumerate(self.cases) if not chosen or c.id in chosen])
+
+    def only(self, keep: Sequence[int]) -> Sample:
+        """The replies numbered in `keep`, over the same sessions."""
         if len(keep) == len(self.cases):
             return self
         return Sample(

@@ -39,6 +39,10 @@ EXPLAINED = 4
 """Replies that the report explains word by word."""
 
 
+SLOW = {"assisted": 300}
+"""Replies asked of a system at most, evenly taken: assisted draws and scores a dozen replies to give one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Material:
     """The texts of an evaluation."""
@@ -128,7 +132,8 @@ def study(
         embedded=[found.cases[i].id for i in evenly(len(found.cases), EMBEDDED)],
     )
     table = _answer_all(found.cases, speakers, shared, section, answers, lanes)
-    board = Board(cases=found.cases, answers=table, shared=shared)
+    partial = {s: some for s in SLOW if len(some := _asked(s, found.cases)) < len(found.cases)}
+    board = Board(cases=found.cases, answers=table, shared=shared, partial=partial)
     scores = measure(board, metrics=section.metrics, resamples=section.bootstrap, seed=section.seed)
     for alarms in (leak_scores, overlap_scores):
         scores += alarms(board, resamples=section.bootstrap, seed=section.seed)
@@ -271,7 +276,13 @@ def _ask_all(
     stopped = Event()
 
     def go(way: Sequence[str]) -> dict[str, Sequence[Answer]]:
-        return {s: ask(speakers[s], s, cases, journal=journal, seed=section.seed, stopped=stopped.is_set) for s in way}
+        out: dict[str, Sequence[Answer]] = {}
+        for s in way:
+            chosen = [cases[i] for i in _asked(s, cases)]
+            said = ask(speakers[s], s, chosen, journal=journal, seed=section.seed, stopped=stopped.is_set)
+            by_case = {a.case: a for a in said}
+            out[s] = [by_case.get(c.id) or Answer(case=c.id, system=s, parts=()) for c in cases]
+        return out
 
     with ThreadPoolExecutor(max(1, len(ways))) as pool:
         running = [pool.submit(copy_context().run, go, way) for way in ways]  # whoever listens hears all lanes
@@ -283,6 +294,11 @@ def _ask_all(
             stopped.set()
             raise
         return {s: rows for done in running for s, rows in done.result().items()}
+
+
+def _asked(system: str, cases: Sequence[Case]) -> list[int]:
+    """The numbers of the cases that a system is asked."""
+    return evenly(len(cases), SLOW.get(system, len(cases)))
 
 
 def _rival(material: Material) -> str:
