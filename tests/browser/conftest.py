@@ -37,8 +37,11 @@ class Site:
     token: str
     workspace: Workspace
     context: Any
+    app: Any
     complaints: list[str] = field(default_factory=list)
     """What the content policy stopped, and errors no code caught."""
+    barriers: list[str] = field(default_factory=list)
+    """Serious findings of axe in either theme, and pages wider than a phone."""
 
     def open(self, route: str = "", *, wait: str = "main h1") -> Any:
         page = self.context.new_page()
@@ -48,6 +51,19 @@ class Site:
         page.wait_for_selector(wait, timeout=60_000)
         page.wait_for_load_state("networkidle")  # what a screen asks of the server has come
         return page
+
+    def inspect(self, page: Any, where: str) -> None:
+        """Look for barriers in what is shown now, in both themes and on a phone."""
+        theme = page.evaluate("document.documentElement.dataset.theme")
+        for other in ("light", "dark"):
+            page.evaluate(f"document.documentElement.dataset.theme = '{other}'")
+            self.barriers += [f"{where}, {other}: {found}" for found in serious(page)] if AXE.exists() else []
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        size = page.viewport_size
+        page.set_viewport_size({"width": 390, "height": 780})
+        if (wide := page.evaluate("document.documentElement.scrollWidth")) > 390:
+            self.barriers.append(f"{where}: {wide} px wide on a phone")
+        page.set_viewport_size(size)
 
     def _hear(self, text: str) -> None:
         if "Content Security Policy" in text or "TrustedHTML" in text or "Trusted Type" in text:
@@ -76,13 +92,13 @@ def _site(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     app = create_app(workspace, workspace.config())
     token = app.state.devices.add("browser tests", ("chat", "names", "train", "admin"))[1]
     with live_server(app) as base:
-        context = chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
+        context = chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
         context.add_init_script(f"localStorage.setItem('gemel-token', {token!r})")
         context.add_init_script(
             "addEventListener('securitypolicyviolation',"
             " (e) => console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`))"
         )
-        yield Site(base=base, token=token, workspace=workspace, context=context)
+        yield Site(base=base, token=token, workspace=workspace, context=context, app=app)
         context.close()
 
 

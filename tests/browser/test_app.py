@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import re
+import time
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import AXE, DEMO, Site, serious
+from gemel.model.outgoing import Outgoing
+from gemel.pipeline.synth_job import Job, save_job, write_rows
+from tests.browser.conftest import DEMO, Site
 
 pytestmark = pytest.mark.browser
 MOST_JAVASCRIPT = 250_000
@@ -21,22 +26,27 @@ SCREENS = ("chat", "train", "likeness", "traits", "compare", "synth", "monitor",
 def _talk(site: Site) -> Any:
     """The whole way from an export to a chat, with a reload in the middle of the training."""
     page = site.open()
+    site.inspect(page, "bringing an export")
     page.locator("input[type=file]").set_input_files(DEMO)
     page.get_by_role("button", name="Read them").click()
     page.get_by_label("Higgins", exact=True).check(timeout=60_000)
+    site.inspect(page, "which one is you")
     page.get_by_role("button", name="That is me").click()
     page.get_by_role("heading", name="Chat by chat").wait_for(timeout=60_000)
     page.get_by_text("messages are yours").first.wait_for(timeout=60_000)
     page.get_by_text("Before and after").first.click()
     assert page.locator("li.sheet s").first.inner_text()
+    site.inspect(page, "chat by chat")
     page.get_by_role("button", name="Go on").click()
     page.get_by_text("recommended here").wait_for(timeout=120_000)
     page.get_by_label("Minutes to train").fill("0.2")
     page.get_by_text("about 12 seconds").wait_for()
+    site.inspect(page, "what it takes")
     page.get_by_role("button", name="Train", exact=True).click()
     page.locator("[aria-current=step]", has_text="Train the voice").wait_for(timeout=400_000)
     page.reload()
     page.locator("section [aria-current=step]").wait_for(timeout=60_000)
+    site.inspect(page, "training")
     page.get_by_role("button", name="Talk to it").click(timeout=400_000)
     page.wait_for_selector("#write", timeout=60_000)
     return page
@@ -53,6 +63,7 @@ def test_an_export_becomes_a_talk_and_a_correction_is_kept(site: Site, talk: Any
     assert talk.get_by_test_id("disclosure").inner_text().startswith("AI imitation of")
     _say(talk, "Where is Eliza?")
     talk.get_by_role("button", name="What I'd have said").click()
+    site.inspect(talk, "correcting an answer")
     talk.locator("textarea[name=better]").fill("How the devil should I know?")
     talk.get_by_role("button", name="Save").click()
     talk.get_by_text("Kept for the next training").wait_for()
@@ -80,6 +91,47 @@ def test_an_edited_question_is_a_branch_that_outlives_a_reload(talk: Any) -> Non
     talk.locator("[data-role=user]", has_text="slippers").wait_for(timeout=60_000)
     talk.locator("[data-role=user]").get_by_role("button", name="Previous version").click()
     talk.locator("[data-role=user]", has_text="Eliza").wait_for()
+
+
+def test_an_answer_stops_where_it_is_and_frees_the_server(
+    site: Site, talk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is slowed down, so that there is something to stop."""
+    pieces = Outgoing.pieces
+
+    def slowly(self: Outgoing, given: Any) -> Iterator[Any]:
+        for piece in pieces(self, given):
+            time.sleep(0.3)
+            yield piece
+
+    monkeypatch.setattr(Outgoing, "pieces", slowly)
+    talk.get_by_role("button", name="New talk").click()
+    talk.locator("summary[aria-label^='Who answers']").click()
+    talk.get_by_label("Answers by").select_option(label="the voice alone")
+    site.inspect(talk, "who answers")
+    talk.keyboard.press("Escape")
+    talk.fill("#write", "Tell me all about the garden party, at length.")
+    talk.keyboard.press("Enter")
+    talk.locator("[data-role=assistant] p.w-fit", has_text=re.compile(r"\w{2}")).first.wait_for(timeout=60_000)
+    talk.keyboard.press("Escape")
+    talk.wait_for_selector(ANSWERED)
+    stopped = talk.locator("[data-role=assistant] p.w-fit").all_inner_texts()
+    assert any(stopped)
+    for _ in range(100):
+        if not site.app.state.house.busy:
+            break
+        talk.wait_for_timeout(100)
+    assert site.app.state.house.busy == 0
+    assert talk.locator("[data-role=assistant] p.w-fit").all_inner_texts() == stopped
+
+
+def test_why_is_told_word_by_word(site: Site, talk: Any) -> None:
+    _say(talk, "How is Mrs. Pearce?")
+    talk.get_by_role("button", name="Why?").last.click()
+    talk.get_by_text("nats in all").wait_for(timeout=60_000)
+    site.inspect(talk, "why")
+    talk.get_by_role("button", name="Close").last.click()
+    talk.locator("dialog[open]").wait_for(state="detached")
 
 
 def test_an_answer_can_be_stopped(talk: Any) -> None:
@@ -138,16 +190,49 @@ def test_everything_about_the_owner_can_be_taken_along(site: Site, talk: Any) ->
     page.close()
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_screens_are_accessible_and_fit_a_phone(site: Site, talk: Any, screen: str, theme: str) -> None:
-    page = site.open("#/" + screen, wait="main h1")
-    page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-    if AXE.exists():
-        assert serious(page) == []
-    page.set_viewport_size({"width": 390, "height": 780})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_what_was_synthesised_can_be_read(site: Site, talk: Any) -> None:
+    file = site.workspace.synth("relate")
+    file.parent.mkdir()
+    people = [
+        {"id": "a", "persona": "A tea picker in Assam.", "domain": "tea"},
+        {"id": "b", "persona": "Her rival, who sells coffee.", "domain": "coffee", "parent": "a", "relation": "rival"},
+    ]
+    text = "Tea is hot. It cools."
+    claims = [{"claim": "It is hot", "spans": [[0, 11]]}]
+    pair = {"id": "q", "question": "Is it hot?", "answer": "Tea is hot.", "text": text, "claims": claims}
+    for name, kind, rows in (("qa", "qa", [pair]), ("relate", "relate", people)):
+        job = Job(kind=kind, output=str(site.workspace.synth(name)), input="", teachers=())
+        write_rows(job.file(), rows)
+        save_job(job, {"rows": len(rows)})
+    page = site.open("#/synth")
+    page.get_by_role("button", name="rival · coffee").press("Enter")
+    page.locator("blockquote", has_text="sells coffee").wait_for()
+    site.inspect(page, "relations")
+    page.get_by_label("Domain").select_option("tea")
+    page.get_by_text("1 – 1 / 1").wait_for()
+    page.get_by_label("Output").select_option("qa")
+    page.get_by_text("The text it comes from").click()
+    assert page.locator("mark").inner_text().startswith("Tea is hot.")
+    site.inspect(page, "quotations")
     page.close()
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_screens_open_and_are_inspected(site: Site, talk: Any, screen: str) -> None:
+    page = site.open("#/" + screen)
+    site.inspect(page, screen)
+    page.close()
+
+
+def test_nothing_that_was_shown_is_a_barrier(site: Site, talk: Any) -> None:
+    """axe on every screen and every state of the tests before, in both themes; 390 px without sideways scroll."""
+    stranger = site.context.browser.new_context(locale="en-GB")
+    page = stranger.new_page()
+    page.goto(site.base)
+    page.get_by_label("Code").wait_for(timeout=60_000)
+    site.inspect(page, "pairing")
+    stranger.close()
+    assert not site.barriers, "\n".join(site.barriers)
 
 
 def test_the_keyboard_reaches_the_chat(site: Site, talk: Any) -> None:

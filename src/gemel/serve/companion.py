@@ -71,9 +71,10 @@ class Companion:
                 self._twin = load_twin(self.workspace, self.config, self.answer or None, batch=4)
             return self._twin
 
-    def stream(self, lines: Sequence[Line], *, sampling: Sampling) -> Iterator[str | Reply]:
-        """Pieces of the answer as they may leave, then the whole `Reply`."""
-        pieces = self._outgoing.pieces(self.twin.stream(self._turns(lines), sampling=sampling))
+    def stream(self, lines: Sequence[Line], *, sampling: Sampling, way: str = "") -> Iterator[str | Reply]:
+        """Pieces of the answer as they may leave, then the whole `Reply`; by the way given, where the twin has it."""
+        speaker = self.twin.speakers.get(way, self.twin)
+        pieces = self._outgoing.pieces(speaker.stream(self._turns(lines), sampling=sampling))
         done: list[Reply] = []
 
         def words() -> Iterator[str]:
@@ -86,9 +87,9 @@ class Companion:
         yield from self._display.stream(words()) if self._names else words()
         yield self._shown(done[0])
 
-    def ask(self, lines: Sequence[Line], *, sampling: Sampling) -> Reply:
+    def ask(self, lines: Sequence[Line], *, sampling: Sampling, way: str = "") -> Reply:
         """The whole answer."""
-        return next(piece for piece in self.stream(lines, sampling=sampling) if isinstance(piece, Reply))
+        return next(piece for piece in self.stream(lines, sampling=sampling, way=way) if isinstance(piece, Reply))
 
     def search(self, query: str, count: int) -> Found:
         """The person's own words on something."""

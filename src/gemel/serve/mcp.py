@@ -64,6 +64,7 @@ class Drafts(BaseModel):
 
     disclosure: str
     drafts: list[str]
+    """Fewer than asked for where two came out the same."""
 
 
 def mcp_server(companion: Companion) -> MCPServer[Any]:
@@ -107,8 +108,12 @@ def mcp_server(companion: Companion) -> MCPServer[Any]:
         if thread:
             lines.append(Line(Role.data, thread))
         lines.append(Line(Role.other, message, sender))
-        drafts = _said(lambda: [companion.ask(lines, sampling=_sampling(seed + n)).text for n in range(variants)])
-        return Drafts(disclosure=companion.twin.disclosure, drafts=drafts)
+        drafts = _said(lambda: [one(lines, seed + n) for n in range(variants)])
+        return Drafts(disclosure=companion.twin.disclosure, drafts=list(dict.fromkeys(drafts)))
+
+    def one(lines: list[Line], seed: int) -> str:
+        # choosing the likeliest, as the assisted way does, would choose the same one every time
+        return companion.ask(lines, sampling=_sampling(seed), way=companion.answer or "voice").text
 
     for tool in (ask_twin, search_memory, draft_reply):
         server.add_tool(tool, annotations=READS)

@@ -51,7 +51,7 @@ export default function Compare({ twin }: Props) {
               <span className="text-sm text-quiet">{t.question}</span>
               <input name="question" className="field mt-1" defaultValue={t.sampleQuestion} required maxLength={2000} />
             </label>
-            <label className="min-w-48 flex-1">
+            <label className="min-w-64 flex-1">
               <span className="text-sm text-quiet">{t.between}</span>
               <select name="arms" className="field mt-1">
                 <option value="">{t.neediest}</option>

@@ -22,7 +22,7 @@ export function pivot(scores: readonly Score[]): { systems: string[]; rows: Row[
   for (const score of scores) {
     if (score.group !== "all") continue;
     const row = rows.get(score.metric) ?? { metric: score.metric, unit: score.unit ?? "", better: score.better ?? "", cells: new Map() };
-    row.cells.set(score.system, score);
+    row.cells.set(score.system === "process" ? "voice" : score.system, score); // of the program, not of a system
     rows.set(score.metric, row);
   }
   const all = [...rows.values()];

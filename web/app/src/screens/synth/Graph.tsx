@@ -33,13 +33,14 @@ export function Graph({ name }: { name: string }) {
           {placed.map(({ person, column, row }) => {
             const [x, y] = at(column, row);
             const choose = () => setChosen(person);
+            const label = short([person.relation, person.domain].filter(Boolean).join(" · ") || person.persona || "", 30);
             return (
-              <g key={person.id} role="button" tabIndex={0} aria-pressed={chosen?.id === person.id} aria-label={`${person.relation} ${person.persona}`}
+              <g key={person.id} role="button" tabIndex={0} aria-pressed={chosen?.id === person.id} aria-label={`${label}: ${person.persona}`}
                 className="group/node cursor-pointer" onClick={choose} onKeyDown={(e) => e.key === "Enter" && choose()}>
                 <rect x={x - 8} y={y - 13} width={WIDE - 20} height="26" rx="6" className="fill-transparent group-aria-pressed/node:fill-tint" />
                 <circle cx={x} cy={y} r="4" className={column ? "fill-quiet" : "fill-act"} />
                 <text x={x + 10} y={y + 4.5} className="fill-ink stroke-sheet group-aria-pressed/node:stroke-tint" strokeWidth="4" paintOrder="stroke">
-                  {short(person.relation || person.domain || person.persona || "", 30)}
+                  {label}
                 </text>
               </g>
             );
