@@ -279,6 +279,11 @@ def test_the_guard_of_a_workspace_knows_raw_and_scrubbed_words(workspace: Worksp
         assert [f.kind for f in guard.check(scrubber.text(SAID))] == ["quote"]
         assert guard.check("own words number 3 and 1 of mine") == []
         assert len(guard_of(workspace, scrubber).quotes) == len(guard.quotes)
+        set_consent(workspace, "Anna Schmidt", Consent.include)
+        agreed = guard_of(workspace, Scrubber(vault, workspace.people()))
+        assert [f.kind for f in agreed.check(SAID)] == ["name"]
+        set_consent(workspace, "Anna Schmidt", Consent.context)
+        assert "quote" in [f.kind for f in guard_of(workspace, Scrubber(vault, workspace.people())).check(SAID)]
     assert len(list(workspace.private.glob("others-*.u64"))) == 1
     forget(workspace, "person", "Anna Schmidt")
     assert not list(workspace.private.glob("others-*.u64"))

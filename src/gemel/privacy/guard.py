@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from gemel.people import Consent
 from gemel.privacy.scrub import Scrubber
 from gemel.privacy.view import Span
 from gemel.records import Message, read_records
@@ -116,7 +117,10 @@ def guard_of(workspace: Workspace, scrubber: Scrubber) -> Guard:
 
 
 def _quotes(files: Iterable[Path], scrubber: Scrubber) -> Quotes:
-    """Of others' messages as typed and as scrubbed: the twin writes pseudonyms where they wrote names."""
+    """Of others' messages as typed and as scrubbed: the twin writes pseudonyms where they wrote names.
+
+    Whoever agreed to be included may be quoted.
+    """
     own: set[int] = set()
     others: set[int] = set()
     for file in files:
@@ -126,7 +130,8 @@ def _quotes(files: Iterable[Path], scrubber: Scrubber) -> Quotes:
                 continue
             person = scrubber.people.by_handle(record.source, record.sender)
             texts = [record.text, clean.text if isinstance(clean, Message) else ""]
-            (own if person is not None and person.me else others).update(h for t in texts for h, _, _ in _runs(t))
+            free = person is not None and (person.me or person.consent is Consent.include)
+            (own if free else others).update(h for t in texts for h, _, _ in _runs(t))
     return Quotes(others - own)
 
 
