@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from made_people import chat, shuffled
+from stub_server import Stub, stub_server
 from tiny import tiny_folder
 
 from gemel.cli import root
@@ -108,6 +109,32 @@ def test_the_audit_trains_a_shadow_and_marks_the_voice(workspace: Workspace) -> 
     assert "the code of" not in text
 
 
+def test_a_twin_behind_a_server_is_measured_by_its_replies_alone(tmp_path: Path) -> None:
+    found = Workspace(tmp_path / "twin")
+    found.prepare()
+    data = found.dataset()
+    data.mkdir(parents=True)
+    for split, numbers in (("train", range(40)), ("valid", range(40, 46)), ("test", range(50, 60))):
+        write_examples(data / f"{split}.parquet", [session(n, split) for n in numbers])
+    Manifest(stage="build", fingerprint="data", extra={"me": "Anna"}).write(data)
+    with stub_server(Stub(answer=lambda body: "tea rain boat")) as stub:
+        (found.root / "gemel.toml").write_text(
+            f'[model]\nserver = "{stub.address}"\nserver_model = "m"\nembedder = "hash"\n'
+            '[evaluate]\nbootstrap = 200\nmetrics = ["length", "trigrams", "identity_gain"]\n',
+            encoding="utf-8",
+        )
+        shown = CliRunner().invoke(root, ["evaluate", "--yes", "--twin", str(found.root)])
+        assert shown.exit_code == 0, (shown.output, shown.exception)
+        before = len(stub.bodies)
+        assert CliRunner().invoke(root, ["evaluate", "--yes", "--twin", str(found.root)]).exit_code == 0
+        assert len(stub.bodies) == before
+    (folder,) = (found.root / "evals").iterdir()
+    scores = read_scores(folder)[1]
+    assert {s.system for s in scores} >= {"base", "prompted", "memory", "impostor", "self"}
+    assert not any(s.metric in ("identity_gain", "bits_per_byte", "choice") for s in scores)
+    assert any(s.metric == "length" and s.system == "memory" and s.value is not None for s in scores)
+
+
 def twin_of(root: Path, parts: dict[str, list[Example]], **train: float) -> tuple[Workspace, str]:
     """A voice trained on the base that ships."""
     found = Workspace(root)
@@ -126,16 +153,18 @@ def twin_of(root: Path, parts: dict[str, list[Example]], **train: float) -> tupl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("steps", "lr", "passes"), [(3, 2e-4, True), (42, 2e-3, False)])
+@pytest.mark.parametrize(
+    ("sessions", "canaries", "steps", "lr", "passes"), [(60, 48, 6, 2e-4, True), (24, 16, 42, 2e-3, False)]
+)
 def test_an_over_trained_voice_fails_the_audit_and_a_gently_trained_one_passes(
-    tmp_path: Path, steps: int, lr: float, passes: bool
+    tmp_path: Path, sessions: int, canaries: int, steps: int, lr: float, passes: bool
 ) -> None:
-    train = [chat(i, turns=6) for i in range(24)]
+    train = [chat(i, turns=6) for i in range(sessions)]
     # Chosen on its own training text: nothing stops it from learning that by heart.
     valid = [chat(i, turns=6) for i in range(300, 306)] if passes else train[:20]
     parts = {"train": train, "valid": valid, "test": [chat(i, turns=6) for i in range(200, 224)]}
     found, run = twin_of(tmp_path, parts, max_steps=steps, evaluate_every=steps, lr=lr)
-    told = CliRunner().invoke(root, ["audit", "--canaries", "16", "--twin", str(found.root)])
+    told = CliRunner().invoke(root, ["audit", "--canaries", str(canaries), "--twin", str(found.root)])
     assert isinstance(told.exception, Refused) is not passes, told.output
     manifest = Manifest.read(found.run(run))
     assert manifest is not None
@@ -161,4 +190,4 @@ def test_a_voice_of_shuffled_speakers_has_no_identity_gain_and_one_of_the_person
     assert nobody.low is not None
     assert person.low > 0.02, gains
     assert nobody.low <= 0.01, gains
-    assert abs(nobody.value or 0) < 0.2 * (person.value or 0), gains
+    assert (nobody.value or 0) < 0.1 * (person.value or 0), gains
