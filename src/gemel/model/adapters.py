@@ -42,9 +42,11 @@ class Adapters:
 
     def __init__(self) -> None:
         self._known: dict[str, Mapping[str, Pair]] = {}
-        self._stacks: dict[tuple[str, ...], dict[str, tuple[Pair, Tensor]]] = {}
-        self._now: dict[str, tuple[Pair, Tensor]] = {}
-        self._owner: Tensor | None = None
+        self._stacks: dict[tuple[str, ...], dict[str, _Stack]] = {}
+        self._now: dict[str, _Stack] = {}
+        self._rows: tuple[str, ...] = ()
+        self._own: dict[str, Tensor] = {}
+        """By layer, which ranks a row's own adapter has: (b, 1, ranks of all)."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -54,32 +56,35 @@ class Adapters:
     @property
     def chosen(self) -> bool:
         """Whether any row has an adapter now."""
-        return self._owner is not None
+        return bool(self._now)
 
     def add(self, name: str, pairs: Mapping[str, Pair]) -> None:
         """Add an adapter, or put another one in its place."""
         self._known[name] = pairs
         self._stacks.clear()
+        self._rows, self._now = (), {}
 
     def choose(self, names: Sequence[str]) -> None:
         """Name the adapter of every row of the passes that follow; "" is none."""
-        wanted = tuple(sorted({n for n in names if n}))
-        self._owner = None
+        rows = tuple(names)
+        if rows == self._rows:
+            return
+        wanted = tuple(sorted({n for n in rows if n}))
+        self._rows, self._own = rows, {}
         self._now = self._stacked(wanted) if wanted else {}
-        if wanted:
-            place = {name: i for i, name in enumerate(wanted)}
-            self._owner = torch.tensor([place.get(n, -1) for n in names])
 
     def change(self, layer: str, x: Tensor) -> Tensor | None:
         """What the rows' adapters add to the layer's output, (b, q, out), for its input x (b, q, in)."""
-        if self._owner is None or layer not in self._now:
+        if layer not in self._now:
             return None
-        pair, owners = self._now[layer]
-        low = F.linear(x, pair.a)  # (b, q, ranks of all)
-        own = (self._owner.to(x.device)[:, None] == owners).to(x.dtype)  # (b, ranks of all)
-        return F.linear(low * own[:, None], pair.b)
+        stack = self._now[layer]
+        if layer not in self._own:
+            place = {name: i for i, name in enumerate(stack.names)}
+            owner = torch.tensor([place.get(n, -1) for n in self._rows], device=x.device)
+            self._own[layer] = (owner[:, None] == stack.owners).to(x.dtype)[:, None]
+        return F.linear(F.linear(x, stack.a) * self._own[layer], stack.b)
 
-    def _stacked(self, names: tuple[str, ...]) -> dict[str, tuple[Pair, Tensor]]:
+    def _stacked(self, names: tuple[str, ...]) -> dict[str, _Stack]:
         """For each layer one A and one B of all these adapters, and which of them each rank belongs to."""
         if names not in self._stacks:
             while len(self._stacks) >= KEPT:
@@ -89,9 +94,21 @@ class Adapters:
                 having = [(i, self._known[n][layer]) for i, n in enumerate(names) if layer in self._known[n]]
                 a, b = torch.cat([p.a for _, p in having]), torch.cat([p.b for _, p in having], dim=1)
                 owners = torch.cat([torch.full((len(p.a),), i) for i, p in having]).to(a.device)
-                out[layer] = Pair(a, b), owners
+                out[layer] = _Stack(a, b, owners, names)
             self._stacks[names] = out
         return self._stacks[names]
+
+
+class _Stack(NamedTuple):
+    """The adapters of a batch at one layer."""
+
+    a: Tensor
+    """(ranks of all, in)."""
+    b: Tensor
+    """(out, ranks of all)."""
+    owners: Tensor
+    """(ranks of all,) which of the names has it."""
+    names: tuple[str, ...]
 
 
 def joined(pairs: Sequence[Pair | None], sizes: Sequence[int]) -> Pair | None:
