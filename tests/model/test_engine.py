@@ -17,7 +17,7 @@ from gemel.model.base import Base, load_base
 from gemel.model.decode import Llama, Stock, decoder_for
 from gemel.model.draw import Dice, draw
 from gemel.model.engine import Engine, Request
-from gemel.model.onednn import Ordered, fits
+from gemel.model.onednn import Ordered, _works, fits
 from tests.tiny import tiny_base, tiny_folder, tiny_tokenizer
 
 PROMPTS = [[1, 40, 41, 42, 43, 44, 45, 46, 47, 48, 50], [1, 99], [1, *range(30, 130)], [1, 60, 61, 62]]
@@ -66,7 +66,7 @@ def test_the_layout_of_weights_changes_no_token(
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_ordered_weights_give_each_row_its_product_in_any_company(bias: bool) -> None:
+def test_ordered_weights_give_each_row_its_product_in_any_company(monkeypatch: pytest.MonkeyPatch, bias: bool) -> None:
     torch.manual_seed(0)
     weight, x = torch.randn(40, 24), torch.randn(5, 3, 24)
     shift = torch.randn(40) if bias else None
@@ -75,6 +75,11 @@ def test_ordered_weights_give_each_row_its_product_in_any_company(bias: bool) ->
     assert torch.allclose(ordered(x), wanted, atol=1e-5)
     assert torch.allclose(ordered(x)[2:3], ordered(x[2:3]), atol=1e-6)
     assert not fits(10**15)
+    assert fits(1000)
+    monkeypatch.setattr("gemel.model.onednn.Ordered", lambda _weight: torch.ops.mkldnn.no_such_product)
+    _works.cache_clear()
+    assert not fits(1000)
+    _works.cache_clear()
 
 
 def other_model(name: str) -> torch.nn.Module:

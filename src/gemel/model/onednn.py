@@ -7,6 +7,8 @@ depend on its neighbours. The laid-out weights are a copy. Inference only; float
 
 from __future__ import annotations
 
+from functools import cache
+
 import psutil
 import torch
 from torch import Tensor
@@ -18,9 +20,20 @@ SHARE = 0.25
 
 
 def fits(weights: int) -> bool:
-    """Whether this build of torch has the products and there is room for a copy of so many float32 weights."""
-    there = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return there and 4 * weights < SHARE * psutil.virtual_memory().available
+    """Whether this build of torch has the products and there is room for a copy of so many weights in float32."""
+    return 4 * weights < SHARE * psutil.virtual_memory().available and _works()
+
+
+@cache
+def _works() -> bool:
+    """Tried once: builds for other processors have the name but not always the product."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    weight, x = torch.arange(6.0).view(3, 2), torch.ones(1, 2)
+    try:
+        return torch.equal(Ordered(weight)(x), x @ weight.t())
+    except (AttributeError, RuntimeError):
+        return False
 
 
 class Ordered:
