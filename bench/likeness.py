@@ -200,7 +200,7 @@ def _crossed(matrix: Mapping[str, Mapping[str, Gains]], one: str, two: str) -> s
     named = list(dict.fromkeys(h for gains, _ in cells for h in gains))
     tables = [(np.array([gains.get(h, (0.0, 0.0)) for h in named]), sign) for gains, sign in cells]
     ratios = [(ratio_of(table[:, 0], table[:, 1]), sign) for table, sign in tables]
-    found = bootstrap(lambda w: sum(sign * ratio(w) for ratio, sign in ratios) / 2, draws(len(named)))
+    found = bootstrap(lambda w: np.stack([sign * ratio(w) for ratio, sign in ratios]).sum(0) / 2, draws(len(named)))
     return f"{found.value:+.4f} bits/byte ({found.low:+.4f} to {found.high:+.4f}) over {len(named)} hearings"
 
 

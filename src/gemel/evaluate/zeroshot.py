@@ -99,7 +99,7 @@ def zero_shot(
     journal: Journal,
     resamples: int = 2000,
     seed: int = 0,
-) -> tuple[list[Score], dict[str, Sequence[Answer]]]:
+) -> tuple[list[Score], Mapping[str, Sequence[Answer]]]:
     """Relevance of every system's replies to the prompts, and the replies.
 
     Returns:
