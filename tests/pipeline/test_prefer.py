@@ -63,7 +63,8 @@ def talk(workspace: Workspace, consent: str = "train", count: int = 6) -> None:
 def test_the_voice_is_moved_in_a_run_of_its_own(kind: Any, workspace: Workspace) -> None:
     first = str(train_voice(workspace, config(workspace)).extra["run"])
     talk(workspace)
-    manifest = prefer_voice(workspace, config(workspace), kind)
+    manifest = prefer_voice(workspace, config(workspace, method="full"), kind)
+    assert manifest.section["train"]["method"] == "lora"  # the voice's own
     run = str(manifest.extra["run"])
     assert run != first
     assert workspace.current() == first
@@ -81,6 +82,7 @@ def test_the_voice_is_moved_in_a_run_of_its_own(kind: Any, workspace: Workspace)
     for path in ("events.jsonl", "manifest.json", "config.toml"):
         assert CANARY not in (workspace.run(run) / path).read_text(encoding="utf-8")
     assert prefer_voice(workspace, config(workspace), kind) == manifest  # made once
+    assert manifest.extra["parameters"] == Manifest.read(workspace.run(first)).extra["parameters"]  # type: ignore[union-attr]
 
 
 def test_talks_that_are_only_kept_are_not_learned_from(workspace: Workspace) -> None:
@@ -94,9 +96,10 @@ def test_talks_that_are_only_kept_are_not_learned_from(workspace: Workspace) -> 
 def test_what_is_missing_or_does_not_fit_is_told(workspace: Workspace) -> None:
     with pytest.raises(MissingStage, match="no voice to move"):
         prefer_voice(workspace, config(workspace), "dpo")
-    train_voice(workspace, config(workspace))
+    run = str(train_voice(workspace, config(workspace)).extra["run"])
+    (workspace.run(run) / "splice.safetensors").touch()
     with pytest.raises(ConfigError, match="cannot be moved"):
-        prefer_voice(workspace, config(workspace, method="full"), "dpo")
+        prefer_voice(workspace, config(workspace), "dpo")
 
 
 def test_the_command(workspace: Workspace) -> None:

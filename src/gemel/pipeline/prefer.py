@@ -36,22 +36,25 @@ def prefer_voice(
     """Move a voice by what its owner thought of its answers; the result is a run of its own.
 
     Args:
+        config: all but `train.method`, which is the moved voice's own.
         start: id of the run to move; None: the current one.
 
     Raises:
         MissingStage: when there is no voice yet.
-        ConfigError: when the voice was trained by another method than `train.method`, or carries a splice.
+        ConfigError: when the voice carries a splice or tokens of its own.
         TooLittle: when nothing was judged in a way that `kind` can learn from.
     """
     start = start or workspace.current()
     if start is None:
         raise MissingStage("there is no voice to move", hint="`gemel train` makes one.")
     before = workspace.need(workspace.run(start), f"the run '{start}'", "gemel train")
-    if not can_go_on(workspace.run(start), config.train.method):
+    method = str(before.section["train"]["method"])
+    if not can_go_on(workspace.run(start), method):
         raise ConfigError(
-            f"the run '{start}' cannot be moved by train.method = \"{config.train.method}\"",
-            hint="Take the method it was trained by; voices with traits or tokens of their own cannot be moved.",
+            f"the run '{start}' cannot be moved",
+            hint="Voices with traits or with tokens of their own cannot be so far.",
         )
+    config = config.model_copy(update={"train": config.train.model_copy(update={"method": method})})
     found = tuple(judged(workspace, config, me=str(before.extra.get("me", ""))))
     wanted = Preference(kind=kind, judged=found, beta=beta)
     return train_voice(workspace, config, str(before.extra["dataset"]), start=start, prefer=wanted)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,7 +90,7 @@ def prefer(
         )
         raise TooLittle(f"there is nothing to prefer: {what}", hint="Rate and correct answers in a talk with the twin.")
     held = Held.of(encode_all(valid, base.template, base.context).pieces, section, base)
-    parameters = prepare(base, section)
+    trained = sum(p.numel() for p in prepare(base, section).values())
     before = _measure(base, held, 0)
     start = time.perf_counter()
     steps = _train(base, reference, rows, section, kind, wanted.beta)
@@ -107,8 +108,8 @@ def prefer(
         tokens=tokens,
         seconds=seconds,
         threads=torch.get_num_threads(),
-        parameters=base.parameters,
-        trained=sum(p.numel() for p in parameters.values()),
+        parameters=base.parameters - (0 if section.method == "full" else trained),
+        trained=trained,
         counts={"examples": len(rows), "tokens": tokens, "targets": sum(_learned(row) for row in rows)},
         curve=tuple(point for point in (before, after) if point),
     )
@@ -189,7 +190,8 @@ def _train(
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             return dataset
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # TRL's own use of transformers
         args = settings(
             output_dir=folder,
             beta=beta,
