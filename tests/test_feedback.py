@@ -38,6 +38,16 @@ def test_branches(store: Feedback) -> None:
     assert store.conversations()[0].title == "another"
 
 
+def test_talks_are_found_by_title_and_by_what_was_said(store: Feedback) -> None:
+    number, _ = talk(store)
+    other = store.begin("Phở")
+    store.add(other, Said(role="other", parts=("Ăn ở đâu?", "100% sure")))
+    assert [c.id for c in store.search("A TALK")] == [number]
+    assert [c.id for c in store.search("ăn Ở")] == [other]
+    assert [c.id for c in store.search("0%")] == [other]
+    assert store.search("nothing of the kind") == []
+
+
 def test_judgement_can_be_changed_and_taken_back(store: Feedback) -> None:
     _, (_, first, other) = talk(store)
     store.rate(first, -1)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from gemel.errors import DamagedCheckpoint, DataError
+from gemel.text import fold
 
 __all__ = ["Conversation", "Edit", "Feedback", "Judged", "Rule", "Said", "Vote"]
 
@@ -173,6 +174,13 @@ class Feedback:
         """All of them, the latest first."""
         sql = "SELECT id, title, recipient, created, changed, consent FROM conversations ORDER BY changed DESC"
         return [Conversation(*row) for row in self._rows(sql)]
+
+    def search(self, words: str) -> list[Conversation]:
+        """Those that have the words in their title or in a turn, whatever their case, the latest first."""
+        wanted = fold(words)
+        rows = self._rows("SELECT conversation, parts FROM messages")
+        said = {number for number, parts in rows if wanted in fold("\n".join(json.loads(parts)))}
+        return [c for c in self.conversations() if c.id in said or wanted in fold(c.title)]
 
     def rename(self, conversation: str, title: str) -> bool:
         """Give a conversation a title; False when there is none of this id."""

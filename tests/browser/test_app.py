@@ -91,6 +91,11 @@ def test_an_edited_question_is_a_branch_that_outlives_a_reload(talk: Any) -> Non
     talk.locator("[data-role=user]", has_text="slippers").wait_for(timeout=60_000)
     talk.locator("[data-role=user]").get_by_role("button", name="Previous version").click()
     talk.locator("[data-role=user]", has_text="Eliza").wait_for()
+    talk.get_by_label("Search talks").fill("my SLIPPERS")
+    talk.get_by_role("complementary").get_by_role("listitem").get_by_text("Where is Eliza?").wait_for()
+    talk.get_by_label("Search talks").fill("nobody said this")
+    talk.get_by_text("Nothing like that was said").wait_for()
+    talk.get_by_label("Search talks").fill("")
 
 
 def test_an_answer_stops_where_it_is_and_frees_the_server(

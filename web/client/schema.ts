@@ -133,7 +133,7 @@ export interface paths {
         };
         /**
          * Conversations
-         * @description All talks, the latest first.
+         * @description All talks, or those in which something was said, the latest first.
          */
         get: operations["conversations_api_conversations_get"];
         put?: never;
@@ -4066,7 +4066,9 @@ export interface operations {
     };
     conversations_api_conversations_get: {
         parameters: {
-            query?: never;
+            query?: {
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4143,6 +4145,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
             /** @description Too Many Requests */

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, StringConstraints
 
 from gemel.errors import DataError
@@ -107,11 +107,11 @@ class VoteRequest(Strict):
 
 
 @router.get("/conversations")
-async def conversations(request: Request) -> list[ConversationInfo]:
-    """All talks, the latest first."""
+async def conversations(request: Request, q: Annotated[str, Query(max_length=200)] = "") -> list[ConversationInfo]:
+    """All talks, or those in which something was said, the latest first."""
     need(request, "names")
     house: House = request.app.state.house
-    rows = await house.run(house.feedback.conversations)
+    rows = await house.run(house.feedback.search, q) if q else await house.run(house.feedback.conversations)
     return [ConversationInfo(**row._asdict()) for row in rows]
 
 

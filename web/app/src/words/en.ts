@@ -30,6 +30,7 @@ export const en = {
   talks: "Talks",
   search: "Search talks",
   noTalks: "Nothing was said yet.",
+  nothingFound: "Nothing like that was said.",
   untitled: "Untitled",
   settings: "Who answers",
   answersBy: "Answers by",

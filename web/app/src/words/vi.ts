@@ -37,6 +37,7 @@ export const vi: Words = {
   talks: "Các cuộc trò chuyện",
   search: "Tìm cuộc trò chuyện",
   noTalks: "Chưa nói gì cả.",
+  nothingFound: "Chưa ai nói điều ấy.",
   untitled: "Chưa có tên",
   settings: "Ai trả lời",
   answersBy: "Trả lời bằng",

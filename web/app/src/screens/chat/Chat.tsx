@@ -105,7 +105,8 @@ function Talks({ talks, open, choose, shown, hide }: {
   hide: () => void;
 }) {
   const [wanted, setWanted] = useState("");
-  const found = (talks.value ?? []).filter((c) => c.title.toLowerCase().includes(wanted.toLowerCase()));
+  const found = useAsked(() => (wanted ? got(client.GET("/api/conversations", { params: { query: { q: wanted } } })) : Promise.resolve(null)), [wanted, talks.value]);
+  const listed = (wanted && found.value) || talks.value || [];
   async function remove(id: string) {
     if (!confirm(t.deleteSure)) return;
     await got(client.DELETE("/api/conversations/{conversation}", { params: { path: { conversation: id } } }));
@@ -121,10 +122,11 @@ function Talks({ talks, open, choose, shown, hide }: {
       </div>
       <input id="find" type="search" className="field" aria-label={t.search} placeholder={t.search} value={wanted}
         onChange={(e) => setWanted(e.target.value)} />
-      <Trouble error={talks.error} />
+      <Trouble error={talks.error ?? found.error} />
+      {wanted && found.value?.length === 0 && <p role="status" className="text-sm text-quiet">{t.nothingFound}</p>}
       {talks.value?.length === 0 && <p className="text-sm text-quiet">{t.noTalks}</p>}
       <ul className="min-h-0 flex-1 space-y-1 overflow-y-auto">
-        {found.map((c) => (
+        {listed.map((c) => (
           <li key={c.id} className="group flex items-baseline gap-1">
             <button type="button" aria-current={c.id === open} onClick={() => choose(c.id)}
               className="min-w-0 flex-1 truncate rounded px-2 py-1 text-left hover:text-act aria-[current=true]:bg-tint">
