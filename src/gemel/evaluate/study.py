@@ -39,8 +39,9 @@ EXPLAINED = 4
 """Replies that the report explains word by word."""
 
 
-SLOW = {"assisted": 300}
-"""Replies asked of a system at most, evenly taken: assisted draws and scores a dozen replies to give one."""
+SLOW = {"assisted": 300, "memory": 300}
+"""Replies asked of a system at most, evenly taken, beside a voice: assisted draws and scores a dozen replies to give
+one, memory reads a page before each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +132,8 @@ def study(
         languages=material.languages,
         embedded=[found.cases[i].id for i in evenly(len(found.cases), EMBEDDED)],
     )
-    table = _answer_all(found.cases, speakers, shared, section, answers, lanes)
-    partial = {s: some for s in SLOW if len(some := _asked(s, found.cases)) < len(found.cases)}
+    partial = _partial(speakers, len(found.cases))
+    table = _answer_all(found.cases, speakers, shared, section, answers, lanes, partial)
     board = Board(cases=found.cases, answers=table, shared=shared, partial=partial)
     scores = measure(board, metrics=section.metrics, resamples=section.bootstrap, seed=section.seed)
     for alarms in (leak_scores, overlap_scores):
@@ -240,8 +241,9 @@ def _answer_all(
     section: EvaluateSection,
     journal: Journal,
     lanes: Sequence[Sequence[str]],
+    partial: Mapping[str, Sequence[int]],
 ) -> dict[str, Sequence[Answer]]:
-    said = _ask_all({s: speakers[s] for s in section.systems if s in speakers}, cases, section, journal, lanes)
+    said = _ask_all({s: speakers[s] for s in section.systems if s in speakers}, cases, section, journal, lanes, partial)
     table: dict[str, Sequence[Answer]] = {}
     for system in section.systems:
         if system in ("impostor", "self"):
@@ -268,6 +270,7 @@ def _ask_all(
     section: EvaluateSection,
     journal: Journal,
     lanes: Sequence[Sequence[str]],
+    partial: Mapping[str, Sequence[int]],
 ) -> dict[str, Sequence[Answer]]:
     """Every speaker's replies: one after another in a lane, lanes side by side."""
     rest = [s for s in speakers if not any(s in lane for lane in lanes)]
@@ -278,7 +281,7 @@ def _ask_all(
     def go(way: Sequence[str]) -> dict[str, Sequence[Answer]]:
         out: dict[str, Sequence[Answer]] = {}
         for s in way:
-            chosen = [cases[i] for i in _asked(s, cases)]
+            chosen = [cases[i] for i in partial.get(s, range(len(cases)))]
             said = ask(speakers[s], s, chosen, journal=journal, seed=section.seed, stopped=stopped.is_set)
             by_case = {a.case: a for a in said}
             out[s] = [by_case.get(c.id) or Answer(case=c.id, system=s, parts=()) for c in cases]
@@ -296,9 +299,10 @@ def _ask_all(
         return {s: rows for done in running for s, rows in done.result().items()}
 
 
-def _asked(system: str, cases: Sequence[Case]) -> list[int]:
-    """The numbers of the cases that a system is asked."""
-    return evenly(len(cases), SLOW.get(system, len(cases)))
+def _partial(speakers: Mapping[str, Speaker], cases: int) -> dict[str, list[int]]:
+    """The slow systems and the cases they are asked; what the verdict is about is asked all."""
+    slow = {s: most for s, most in SLOW.items() if s in speakers and most < cases} if "voice" in speakers else {}
+    return {s: evenly(cases, most) for s, most in slow.items()}
 
 
 def _rival(material: Material) -> str:
