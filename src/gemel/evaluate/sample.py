@@ -28,7 +28,7 @@ _SITUATIONS = 400
 _READ = 400
 """Characters of a text that are embedded."""
 
-EMBEDDED = 300
+EMBEDDED = 150
 """Replies that are embedded for a metric at most, evenly taken: meaning is the slowest thing measured."""
 
 DOCUMENTS = ("slice", "essay", "knowledge")

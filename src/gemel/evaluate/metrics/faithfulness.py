@@ -68,7 +68,7 @@ def unsupported_claims(sample: Sample) -> Statistic:
     return ratio_of(missing, total)
 
 
-def grounded(sample: Sample, *, limit: int = 150) -> dict[int, list[Claim]]:
+def grounded(sample: Sample, *, limit: int = 100) -> dict[int, list[Claim]]:
     """Number of a reply → its claims, judged, for `limit` replies at most, evenly taken.
 
     Raises:
