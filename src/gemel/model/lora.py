@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from gemel.errors import ConfigError, DamagedCheckpoint
 from gemel.model.lowbit import dequantized, is_quantized
+from gemel.model.onednn import product
 
 __all__ = ["AdapterSpec", "LoraLinear", "detach", "inject", "load_adapter", "merge", "save_adapter", "train_rows"]
 
@@ -122,16 +123,17 @@ class _Merged(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, frozen: Callable[[], Tensor], scale: float) -> Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.frozen, ctx.scale = frozen, scale
-        return F.linear(x, torch.addmm(frozen(), b, a, alpha=scale))
+        return product(x, torch.addmm(frozen(), b, a, alpha=scale))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grads
         x, a, b = ctx.saved_tensors
-        g_x = grad @ torch.addmm(ctx.frozen(), b, a, alpha=ctx.scale) if ctx.needs_input_grad[0] else None
+        needed = ctx.needs_input_grad[0]
+        g_x = product(grad, torch.addmm(ctx.frozen(), b, a, alpha=ctx.scale).T) if needed else None
         flat_x, flat_g = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
-        g_a = (flat_g @ (b * ctx.scale)).T @ flat_x
-        g_b = flat_g.T @ (flat_x @ (a * ctx.scale).T)
+        g_a = product(product(flat_g, (b * ctx.scale).T).T, flat_x.T)
+        g_b = product(flat_g.T, product(flat_x, a * ctx.scale).T)
         return g_x, g_a, g_b, None, None
 
 

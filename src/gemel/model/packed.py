@@ -21,6 +21,7 @@ from transformers import AttentionInterface
 
 from gemel.errors import ModelError
 from gemel.examples import Example
+from gemel.model.onednn import product, quick_linears
 from gemel.model.template import Encoded
 
 __all__ = ["Batch", "Layout", "Piece", "hidden_states", "pack", "packing", "token_losses"]
@@ -228,7 +229,8 @@ def packing(model: Any) -> Iterator[None]:
         )
     model.set_attn_implementation(ATTENTION)
     try:
-        yield
+        with quick_linears(model):
+            yield
     finally:
         model.set_attn_implementation(before)
 
@@ -314,14 +316,14 @@ class _Losses(torch.autograd.Function):
             if g_bias is not None:
                 g_bias += g.sum(0)
             if g_rows is not None:
-                g_rows += g[:, start : start + len(rows)].T @ h
+                g_rows += product(g[:, start : start + len(rows)].T, h.T)
             if g_hidden is not None:
                 old = g if rows is None else _without(g, start, len(rows))
-                g_hidden[a : a + CHUNK] = old @ weight.to(g.dtype)
+                g_hidden[a : a + CHUNK] = product(old, weight.to(g.dtype).T)
                 if rows is not None:
                     g_hidden[a : a + CHUNK] += g[:, start : start + len(rows)] @ rows.to(g.dtype)
             if g_weight is not None:
-                g_weight += g.T @ h
+                g_weight += product(g.T, h.T)
         return g_hidden, g_weight, g_bias, g_rows, None, None, None, None
 
 
@@ -335,7 +337,9 @@ def _logits(
     softcap: float | None,
 ) -> Tensor:
     """(n, vocabulary) float32."""
-    logits = F.linear(hidden, weight.to(hidden.dtype), None if bias is None else bias.to(hidden.dtype))
+    logits = product(hidden, weight.to(hidden.dtype))
+    if bias is not None:
+        logits += bias
     if rows is not None:
         logits[:, start : start + len(rows)] = F.linear(hidden, rows.to(hidden.dtype))
     logits = logits.float()
