@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,11 @@ def _make(title: str, workspace: Workspace, export: str, settings: dict[str, Any
     click.secho(f"── {title} ──", bold=True)
     overrides = {**settings, "train": {"max_minutes": minutes}}
     done = make(
-        workspace, [ASSETS / export], overrides=overrides, before=lambda stage: click.echo(TITLES[stage]), after=told
+        workspace,
+        [ASSETS / export],
+        overrides=overrides,
+        before=lambda stage: click.echo(TITLES[stage]),
+        after=partial(told, workspace),
     )
     click.echo("")
     last = done[-1]

@@ -39,6 +39,7 @@ def command(
     RUNS are ids of trained voices; none: the current one, or, where there is none, `model.server` under card and
     memory. Several are measured and laid side by side. A stopped evaluation goes on where it was.
     """
+    from gemel.model.display import Display
     from gemel.pipeline.evaluate import compare_runs, evaluate_run, name_report, read_scores
     from gemel.workspace import Workspace
 
@@ -56,7 +57,7 @@ def command(
             manifest = evaluate_run(workspace, config, run)
         name = str(manifest.extra.get("name") or run or workspace.current())
         verdict, scores = read_scores(workspace.eval(name))
-        click.echo(verdict.sentence)
+        click.echo(Display(workspace, config).outward(verdict.sentence))
         for warning in verdict.warnings:
             click.echo(f"  note: {warning}")
         primary = str(manifest.extra.get("primary", "voice"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from gemel.cli.output import human, show_progress, twin_option
 
 if TYPE_CHECKING:
     from gemel.pipeline.make import Done
+    from gemel.workspace import Workspace
 
 __all__ = ["command", "told"]
 
@@ -24,12 +26,15 @@ TITLES = {
 }
 
 
-def told(done: Done) -> None:
-    """One line about a finished stage."""
+def told(workspace: Workspace, done: Done) -> None:
+    """One line about a finished stage, with the owner's names."""
+    from gemel.model.display import Display
+
     if done.left_out:
         click.echo(f"  left out: {done.left_out}")
     else:
-        click.echo(f"  {done.summary} ({human(done.seconds)})")
+        summary = Display(workspace, workspace.config()).outward(done.summary)
+        click.echo(f"  {summary} ({human(done.seconds)})")
 
 
 @click.command()
@@ -62,12 +67,13 @@ def command(
             overrides.setdefault(section, {})[key] = value
     if scale:
         overrides["scale"] = scale
+    workspace = Workspace(twin)
     with show_progress():
         make(
-            Workspace(twin),
+            workspace,
             paths,
             overrides=overrides,
             before=lambda stage: click.secho(TITLES[stage], bold=True),
-            after=told,
+            after=partial(told, workspace),
         )
     click.echo(f"\nReady. `gemel talk --twin {twin}` to talk, `gemel serve --twin {twin}` for the page.")
