@@ -30,6 +30,8 @@ CHUNK = 512
 """Prompt tokens read in one pass."""
 WORTH = 8
 """A prefix of fewer tokens is not copied."""
+SMALL = 50_000_000
+"""Weights below which one thread decodes on a CPU: the products of a step are over before two have met."""
 
 
 @dataclass(slots=True)
@@ -115,8 +117,7 @@ class Engine:
             self._queue.append(ticket)
             self.totals.requests += 1
             if self._worker is None:
-                self._worker = threading.Thread(target=self._work, name="gemel-engine", daemon=True)
-                self._worker.start()
+                self._worker = self._started()
             self._wake.notify()
         return ticket
 
@@ -144,7 +145,21 @@ class Engine:
             self._worker.join(timeout)
 
     # the worker -------------------------------------------------------------
-    def _work(self) -> None:
+    def _started(self) -> threading.Thread:
+        """The thread that decodes. It keeps the number of threads that holds when torch first hears of it."""
+        began = threading.Event()
+        worker = threading.Thread(target=self._work, args=(began,), name="gemel-engine", daemon=True)
+        cores = torch.get_num_threads()
+        alone = self.base.device.type == "cpu" and self.base.parameters < SMALL
+        torch.set_num_threads(1 if alone else cores)
+        worker.start()
+        began.wait()
+        torch.set_num_threads(cores)
+        return worker
+
+    def _work(self, began: threading.Event) -> None:
+        torch.get_num_threads()
+        began.set()
         with torch.inference_mode():
             while self._wait():
                 try:
