@@ -141,8 +141,8 @@ def _row(system: str, case: Case, reply: Reply, latency: float, share: float) ->
     return {
         "key": _key(system, case),
         "parts": list(reply.parts),
-        "seconds": round(latency, 4),
-        "share": round(share, 4),
+        "seconds": round(latency, 6),
+        "share": round(share, 6),
         "in": reply.tokens_in,
         "out": reply.tokens_out,
         "quoted": reply.quoted,
