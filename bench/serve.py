@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 import torch
-from serve_peers import beside
+from serve_peers import bare_workspace, beside
 
 from gemel.config import ModelSection
 from gemel.model.adapters import Pair
@@ -177,22 +177,11 @@ def over_http(seconds: float, clients: int) -> None:
     import uvicorn
 
     from gemel.config import parse
-    from gemel.examples import Example, Role, Turn, write_examples
     from gemel.serve.app import create_app
     from gemel.serve.run import Address, _listen
-    from gemel.workspace import Manifest, Workspace
 
     with tempfile.TemporaryDirectory() as root:
-        workspace = Workspace(Path(root))
-        workspace.prepare()
-        place = workspace.dataset("main")
-        place.mkdir(parents=True)
-        turns = (
-            Turn(role=Role.other, parts=("are you there?",), name="Anna"),
-            Turn(role=Role.me, parts=("yes, what is it?",), name="Tom", learn=True),
-        )
-        write_examples(place / "train.parquet", [Example(id="a", kind="chat", turns=turns)])
-        Manifest(stage="build", fingerprint="b", extra={"me": "Tom"}).write(place)
+        workspace = bare_workspace(Path(root))
         app = create_app(workspace, parse({"model": {"embedder": "hash"}, "serve": {"queue": 256}}))
         token = app.state.devices.add("bench", ["chat"])[1]
         app.state.house.twin()
@@ -200,7 +189,7 @@ def over_http(seconds: float, clients: int) -> None:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         base = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        model = f"{'tom'}-voice"
+        model = "tom-voice"
         while not server.started:
             time.sleep(0.05)
 

@@ -28,7 +28,9 @@ import aiohttp
 import psutil
 
 from gemel.config import ModelSection
+from gemel.examples import Example, Role, Turn, write_examples
 from gemel.model.base import Base, load_base, seedling_path
+from gemel.workspace import Manifest, Workspace
 
 PROMPT, NEW = 200, 20
 LLAMA = """
@@ -89,23 +91,26 @@ def started(command: list[str], *, threads: int) -> Iterator[subprocess.Popen[st
             process.wait()
 
 
+def bare_workspace(root: Path) -> Workspace:
+    """A workspace of one exchange between Anna and Tom, without a trained voice."""
+    workspace = Workspace(root)
+    workspace.prepare()
+    place = workspace.dataset("main")
+    place.mkdir(parents=True)
+    turns = (
+        Turn(role=Role.other, parts=("are you there?",), name="Anna"),
+        Turn(role=Role.me, parts=("yes, what is it?",), name="Tom", learn=True),
+    )
+    write_examples(place / "train.parquet", [Example(id="a", kind="chat", turns=turns)])
+    Manifest(stage="build", fingerprint="b", extra={"me": "Tom"}).write(place)
+    return workspace
+
+
 @contextmanager
 def gemel(base: str, weights: str, threads: int) -> Iterator[Peer]:
     """`gemel serve` on a workspace without a trained voice."""
-    from gemel.examples import Example, Role, Turn, write_examples
-    from gemel.workspace import Manifest, Workspace
-
     with tempfile.TemporaryDirectory() as root:
-        workspace = Workspace(Path(root))
-        workspace.prepare()
-        place = workspace.dataset("main")
-        place.mkdir(parents=True)
-        turns = (
-            Turn(role=Role.other, parts=("are you there?",), name="Anna"),
-            Turn(role=Role.me, parts=("yes, what is it?",), name="Tom", learn=True),
-        )
-        write_examples(place / "train.parquet", [Example(id="a", kind="chat", turns=turns)])
-        Manifest(stage="build", fingerprint="b", extra={"me": "Tom"}).write(place)
+        workspace = bare_workspace(Path(root))
         section = f'[serve]\nport = 0\nweights = "{weights}"\n'
         workspace.config_path.write_text(f'[model]\nbase = "{base}"\nembedder = "hash"\n{section}', encoding="utf-8")
         command = [sys.executable, "-m", "gemel", "serve", "--twin", root]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -59,9 +60,7 @@ def twin(target: Path, run: str | None, memory: bool, name: str, twin: Path) -> 
         made = export_twin(workspace, workspace.config(), target, run=run, memory=memory, name=name)
     held = f"the voice {made.about.run}" if made.about.run else "no voice, the card only"
     click.echo(f"{target}: {held}, {made.files} files, {made.bytes / 1e6:,.1f} MB")
-    click.echo(f"id {made.id}   (compare it where it is loaded: gemel load --expect)")
-    for warning in made.warnings:
-        click.secho(f"Note: {warning}.", fg="yellow", err=True)
+    _tell(f"id {made.id}   (compare it where it is loaded: gemel load --expect)", made.warnings)
 
 
 @command.command()
@@ -110,9 +109,7 @@ def merged(target: Path, run: str | None, dtype: str, twin: Path) -> None:
     workspace = Workspace(twin)
     with show_progress():
         made = export_merged(workspace, workspace.config(), target, run=run, dtype=dtype)
-    click.echo(f"{target}: {made.parameters:,} parameters, {dtype}, template {made.template}")
-    for warning in made.warnings:
-        click.secho(f"Note: {warning}.", fg="yellow", err=True)
+    _tell(f"{target}: {made.parameters:,} parameters, {dtype}, template {made.template}", made.warnings)
 
 
 _half = click.option("--dtype", type=click.Choice(["fp32", "fp16"]), default="fp16", show_default=True)
@@ -131,9 +128,7 @@ def gguf(target: Path, run: str | None, dtype: str, twin: Path) -> None:
     workspace = Workspace(twin)
     with show_progress():
         made = export_gguf(workspace, workspace.config(), target, run=run, dtype=dtype)
-    click.echo(f"{target}: {made.parameters:,} parameters, {dtype}")
-    for warning in made.warnings:
-        click.secho(f"Note: {warning}.", fg="yellow", err=True)
+    _tell(f"{target}: {made.parameters:,} parameters, {dtype}", made.warnings)
 
 
 @command.command()
@@ -149,6 +144,10 @@ def ollama(target: Path, run: str | None, dtype: str, twin: Path) -> None:
     workspace = Workspace(twin)
     with show_progress():
         made = export_ollama(workspace, workspace.config(), target, run=run, dtype=dtype)
-    click.echo(f"{target}: {made.parameters:,} parameters, {dtype}")
-    for warning in made.warnings:
+    _tell(f"{target}: {made.parameters:,} parameters, {dtype}", made.warnings)
+
+
+def _tell(made: str, warnings: Sequence[str]) -> None:
+    click.echo(made)
+    for warning in warnings:
         click.secho(f"Note: {warning}.", fg="yellow", err=True)

@@ -68,6 +68,8 @@ class Engine:
         self._wake = threading.Condition()
         self._worker: threading.Thread | None = None
         self._closing = False
+        self.threads = 1 if base.device.type == "cpu" and base.parameters < SMALL else torch.get_num_threads()
+        """Threads that decode, until the first request."""
 
     @property
     def active(self) -> int:
@@ -150,8 +152,7 @@ class Engine:
         began = threading.Event()
         worker = threading.Thread(target=self._work, args=(began,), name="gemel-engine", daemon=True)
         cores = torch.get_num_threads()
-        alone = self.base.device.type == "cpu" and self.base.parameters < SMALL
-        torch.set_num_threads(1 if alone else cores)
+        torch.set_num_threads(self.threads)
         worker.start()
         began.wait()
         torch.set_num_threads(cores)

@@ -19,7 +19,7 @@ from gemel.evaluate.answers import Prompted
 from gemel.model.base import Base, load_base
 from gemel.model.card import Card
 from gemel.model.condition import Condition
-from gemel.model.engine import Engine, Request
+from gemel.model.engine import Engine
 from gemel.model.likelihood import LocalScorer
 from gemel.model.preface import carded, remembering
 from gemel.model.twin import Instructed, Parts, answers, prepare
@@ -77,7 +77,8 @@ def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset:
         base = load_base(base_section(config, twin.engine.base), device=twin.engine.base.device)
         engine = Engine(base, int8=int8)
         stack.callback(engine.close, drain=False)
-        _share_cores(twin.engine, engine)
+        for one in (twin.engine, engine):  # they answer side by side
+            one.threads = min(one.threads, max(1, torch.get_num_threads() // 2))
         preface = remembering(parts.card, parts.memory, splits=LEARNED)
         yield Contenders(
             base=LocalScorer(base),
@@ -92,19 +93,6 @@ def contenders(workspace: Workspace, config: Config, run: str, me: str, dataset:
             },
             lanes=(("base", "prompted", "memory"), ("voice", "assisted")),
         )
-
-
-def _share_cores(*engines: Engine) -> None:
-    """Give each engine its part of the processor: steps of small batches gain little by more threads.
-
-    A thread keeps the number that holds when it first computes; whoever scores in this one keeps all.
-    """
-    cores = torch.get_num_threads()
-    torch.set_num_threads(max(1, cores // len(engines)))
-    for engine in engines:
-        engine.generate([Request(ids=[0], max_tokens=1)])
-        engine.clear()
-    torch.set_num_threads(cores)
 
 
 @contextmanager
