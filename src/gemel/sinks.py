@@ -105,16 +105,16 @@ class Wandb:
             raise MissingExtra("wandb", extra="track") from error
         self._wandb = wandb
         self._folder = folder
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "gemel"),
             name=folder.name,
             id=folder.name,
             dir=str(folder),
             config=dict(settings),
-            mode=os.environ.get("WANDB_MODE", "offline"),
+            mode=mode,
             resume="allow",
         )
-
         self._trained = False
 
     def __call__(self, event: Event) -> None:
