@@ -84,7 +84,6 @@ class Vault:
                 hint="Restore it from a backup; without it names stay replaced.",
             ) from error
         self._known: dict[tuple[str, str, str], str] = {}
-        self._back: dict[str, Form] = {}
         self._key: bytes | None = None
         self._wrapped = self._kept("wrapped")
         try:
@@ -105,20 +104,6 @@ class Vault:
         """
         known = self._known.get((kind, entity or original, original))
         return known if known is not None else self._add(kind, entity or original, original, avoid)
-
-    def lookup(self, pseudonym: str) -> Form | None:
-        """What a pseudonym (a tag, or a name in any case) stands for; None if it is none."""
-        found = self._back.get(pseudonym.lower())
-        if found is None:
-            self._renew()
-            row = self._db.execute(
-                "SELECT kind, key, original FROM forms JOIN entities ON entity = id WHERE pseudonym = ?",
-                (pseudonym.lower(),),
-            ).fetchone()
-            if row is None:
-                return None
-            found = self._back[pseudonym.lower()] = self._form(*row)
-        return found
 
     def restore(self, text: str) -> str:
         """The text with every pseudonym replaced by what it stands for. For the owner's eyes only."""
@@ -166,7 +151,6 @@ class Vault:
             self._db.execute("DELETE FROM entities WHERE id = ?", (row[0],))
             self._db.execute("INSERT OR IGNORE INTO spent VALUES (?)", (row[1],))
         self._known.clear()
-        self._back.clear()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return int(gone)
 
@@ -280,7 +264,6 @@ class Vault:
             else:
                 pseudonym = have[0].capitalize() if kind == NAME else have[0]
         self._known[kind, key, original] = pseudonym
-        self._back[pseudonym.lower()] = Form(kind, key, original)
         return pseudonym
 
     def _new_stem(self, kind: str, avoid: frozenset[str]) -> str:
